@@ -62,16 +62,3 @@ export const listenSettings = {
   HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 }
-
-/** What every process with a tier's database takes, for the tier named in capitals (`OLTP`). */
-export function databaseSettings<Prefix extends string>(prefix: Prefix) {
-  return {
-    [`${prefix}_DATABASE_URL`]: databaseUrl,
-    [`${prefix}_SYSTEM_DATABASE_URL`]: databaseUrl,
-    DATABASE_POOL_SIZE: positiveInteger.default(10),
-    DATABASE_STATEMENT_TIMEOUT_MS: positiveInteger.default(15_000),
-  } as Record<`${Prefix}_DATABASE_URL` | `${Prefix}_SYSTEM_DATABASE_URL`, typeof databaseUrl> & {
-    DATABASE_POOL_SIZE: z.ZodDefault<typeof positiveInteger>
-    DATABASE_STATEMENT_TIMEOUT_MS: z.ZodDefault<typeof positiveInteger>
-  }
-}

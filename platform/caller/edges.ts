@@ -1,5 +1,5 @@
-import type { z } from 'zod'
-import { key32 } from '#platform/config.ts'
+import { z } from 'zod'
+import { httpUrl, key32 } from '#platform/config.ts'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import type { CallerKeys, Edge } from './caller.ts'
 
@@ -23,16 +23,24 @@ export const EDGES = [
   ['cli', 'queue'],
 ] as const satisfies readonly (readonly [string, Tier])[]
 
-/** Edges that only development tools use: their key may be left out, and nothing is accepted through them then. */
+/** Development tools: a tier that is given no key for them simply accepts nothing from them. */
 const OPTIONAL_SENDERS: readonly string[] = ['cli']
+
+/** An edge together with the address at its far end. */
+export type ServiceEdge = Edge & { url: string }
 
 /** The setting that holds an edge's key: `CALLER_KEY_GATEWAY_OLTP`. */
 export function callerKeyName(from: string, to: Tier): string {
   return `CALLER_KEY_${from.toUpperCase()}_${to.toUpperCase()}`
 }
 
-/** Settings that hold the keys of everyone who may ask this tier; to be spread into the tier's schema. */
-export function incomingKeySettings(tier: Tier): Record<string, z.ZodType<Buffer | undefined, string | undefined>> {
+/** The setting that holds a tier's address: `OLTP_URL`. */
+export function tierUrlName(tier: Tier): string {
+  return `${tier.toUpperCase()}_URL`
+}
+
+/** Settings with the keys of everyone who may ask this tier. */
+export function incomingEdgeSettings(tier: Tier): Record<string, z.ZodType> {
   return Object.fromEntries(
     sendersTo(tier).map((from) => [
       callerKeyName(from, tier),
@@ -41,12 +49,7 @@ export function incomingKeySettings(tier: Tier): Record<string, z.ZodType<Buffer
   )
 }
 
-/** Settings that hold the keys for asking other tiers. */
-export function outgoingKeySettings(from: string, ...to: Tier[]): Record<string, typeof key32> {
-  return Object.fromEntries(to.map((tier) => [callerKeyName(from, tier), key32]))
-}
-
-/** The keys of `incomingKeySettings`, by sender. */
+/** The keys read by `incomingEdgeSettings`, by sender. */
 export function incomingKeys(tier: Tier, settings: Record<string, unknown>): CallerKeys {
   const keys = new Map<string, Buffer>()
   for (const from of sendersTo(tier)) {
@@ -56,14 +59,28 @@ export function incomingKeys(tier: Tier, settings: Record<string, unknown>): Cal
   return keys
 }
 
-/**
- * The edge of `outgoingKeySettings` that leads to a tier.
- * @throws Error when the settings hold no such key (a fault of the program, not of the settings)
- */
-export function outgoingEdge(from: string, to: Tier, settings: Record<string, unknown>): Edge {
-  const key = settings[callerKeyName(from, to)]
-  if (!(key instanceof Buffer)) throw new Error(`no key for the edge ${from} → ${to}`)
-  return { from, to, key }
+/** Settings with key and address of each tier that a process asks. */
+export function outgoingEdgeSettings(from: string, tiers: readonly Tier[]): Record<string, z.ZodType> {
+  return Object.fromEntries(
+    tiers.flatMap((to) => [
+      [callerKeyName(from, to), key32],
+      [tierUrlName(to), httpUrl],
+    ]),
+  )
+}
+
+/** The edges read by `outgoingEdgeSettings`, by tier. */
+export function outgoingEdges<Asked extends Tier>(
+  from: string,
+  tiers: readonly Asked[],
+  settings: Record<string, unknown>,
+): Record<Asked, ServiceEdge> {
+  const edge = z.object({ key: z.instanceof(Buffer), url: z.string() })
+  const entries = tiers.map((to) => {
+    const { key, url } = edge.parse({ key: settings[callerKeyName(from, to)], url: settings[tierUrlName(to)] })
+    return [to, { from, to, key, url }]
+  })
+  return Object.fromEntries(entries)
 }
 
 function sendersTo(tier: Tier): string[] {

@@ -1,0 +1,77 @@
+import { unwrapResolverError } from '@apollo/server/errors'
+import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { AppError, type ErrorCode } from '#platform/errors.ts'
+
+/** Apollo's codes for what a client wrote wrong; their messages quote the client, nothing of ours. */
+const CLIENT_FAULTS: Record<string, ErrorCode> = {
+  BAD_REQUEST: 'INVALID_INPUT',
+  BAD_USER_INPUT: 'INVALID_INPUT',
+  GRAPHQL_PARSE_FAILED: 'INVALID_INPUT',
+  GRAPHQL_VALIDATION_FAILED: 'INVALID_INPUT',
+  OPERATION_RESOLUTION_FAILURE: 'INVALID_INPUT',
+  PERSISTED_QUERY_NOT_FOUND: 'INVALID_INPUT',
+  PERSISTED_QUERY_NOT_SUPPORTED: 'INVALID_INPUT',
+}
+
+/** What a lost, full or too slow database calls it: node, PostgreSQL, Prisma's codes, Prisma's adapter. */
+const DATABASE_AWAY: ReadonlySet<unknown> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT', 'EPIPE'],
+  ...['08000', '08001', '08003', '08006', '53300', '57014', '57P01', '57P02', '57P03'],
+  ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024'],
+  ...['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections'],
+])
+
+/**
+ * The error as it may leave the process: its code is one of ours, and only messages meant for the caller are kept.
+ * Everything unforeseen becomes INTERNAL "internal error"; `isUnforeseen` tells which those are, for the log.
+ */
+export function formatError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
+  const { locations, path } = formatted
+  const { code, message, extensions } = describe(formatted, unwrapResolverError(thrown))
+  return {
+    message,
+    ...(locations && { locations }),
+    ...(path && { path }),
+    extensions: { ...extensions, code },
+  }
+}
+
+/** Whether an error is a fault of ours, to be logged with its stack. */
+export function isUnforeseen(thrown: unknown): boolean {
+  const cause = unwrapResolverError(thrown)
+  if (cause instanceof AppError) return cause.code === 'INTERNAL'
+  return clientFault(codeOf(thrown)) === undefined && !isArgumentFault(cause)
+}
+
+function describe(formatted: GraphQLFormattedError, cause: unknown) {
+  if (cause instanceof AppError) {
+    const message = cause.code === 'INTERNAL' ? 'internal error' : cause.message
+    return { code: cause.code, message, extensions: cause.extensions }
+  }
+  const fault = isArgumentFault(cause) ? 'INVALID_INPUT' : clientFault(formatted.extensions?.code)
+  if (fault) return { code: fault, message: formatted.message, extensions: {} }
+  if (isDatabaseAway(cause)) return { code: 'UNAVAILABLE', message: 'the database does not answer', extensions: {} }
+  return { code: 'INTERNAL', message: 'internal error', extensions: {} }
+}
+
+function clientFault(code: unknown): ErrorCode | undefined {
+  return typeof code === 'string' ? CLIENT_FAULTS[code] : undefined
+}
+
+/** A required argument whose variable was left out is only noticed while executing, and gets no code then. */
+function isArgumentFault(error: unknown): boolean {
+  return error instanceof GraphQLError && !error.originalError && error.message.startsWith('Argument "')
+}
+
+function isDatabaseAway(error: unknown): boolean {
+  let link = error as { code?: unknown; kind?: unknown; cause?: unknown } | null | undefined
+  for (let depth = 0; typeof link === 'object' && link !== null && depth < 5; depth += 1) {
+    if (DATABASE_AWAY.has(link.code) || DATABASE_AWAY.has(link.kind)) return true
+    link = link.cause as typeof link
+  }
+  return false
+}
+
+function codeOf(thrown: unknown): unknown {
+  return (thrown as { extensions?: { code?: unknown } } | null)?.extensions?.code
+}

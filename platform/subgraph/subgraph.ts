@@ -1,0 +1,119 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
+import {
+  ApolloServerPluginInlineTraceDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled'
+import { fastifyApolloHandler } from '@as-integrations/fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { CALLER_HEADER, type Caller, type CallerKeys, verifyCaller } from '#platform/caller/caller.ts'
+import type { Tier } from '#platform/contracts/tiers.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { addHealthRoutes, type ReadyCheck } from '#platform/health.ts'
+import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
+import { type Log, logForCaller, makeLog } from '#platform/log.ts'
+import { type Metrics, makeMetrics, observeRequests } from '#platform/metrics.ts'
+import { formatError, isUnforeseen } from './errorFormatter.ts'
+import { buildTierSchema, type ResolverMap } from './schema.ts'
+
+/** What every resolver gets; a tier's own Context adds its database client, loaders and services. */
+export type SubgraphContext = { caller: Caller; requestId: string; log: Log }
+
+export type SubgraphOptions<Context extends SubgraphContext> = {
+  tier: Tier
+  /** Path of the tier's schema.graphql. */
+  schemaPath: string | URL
+  resolvers: ResolverMap
+  /** Who may ask: the key of each edge that leads here. */
+  callerKeys: CallerKeys
+  /** Made anew for each request, inside the caller's tenant: the place for loaders. */
+  makeContext: (base: SubgraphContext) => Context | Promise<Context>
+  /** Rejects while the tier cannot work; what /health/ready asks. */
+  ready: ReadyCheck
+  /** Ends what the tier holds (database, relay), after the last answer. */
+  close?: () => Promise<void>
+  log?: Log
+  /** Largest request accepted, in bytes; 1 MiB unless given. */
+  bodyLimit?: number
+}
+
+/** A subgraph that can be asked but does not listen yet: `serve` does that, tests do it themselves. */
+export type Subgraph = { tier: Tier; app: FastifyInstance; log: Log; metrics: Metrics; close: () => Promise<void> }
+
+/**
+ * Builds one tier's GraphQL server. Everything on /graphql needs a signed caller (else 401), `_service` and `_entities`
+ * too. An operation on behalf of a tenant runs wholly in that tenant's scope; without one, nothing is in scope.
+ */
+export async function buildSubgraph<Context extends SubgraphContext>(
+  options: SubgraphOptions<Context>,
+): Promise<Subgraph> {
+  const { tier, callerKeys, makeContext, bodyLimit = 1024 * 1024, log = makeLog(tier) } = options
+  const metrics = makeMetrics(tier)
+  const apollo = new ApolloServer<Context>({
+    schema: buildTierSchema(options.schemaPath, options.resolvers),
+    formatError,
+    includeStacktraceInErrorResponses: false,
+    introspection: true,
+    stopOnTerminationSignals: false,
+    plugins: [ApolloServerPluginInlineTraceDisabled(), ApolloServerPluginLandingPageDisabled(), logUnforeseenErrors()],
+  })
+  await apollo.start()
+
+  const callers = new WeakMap<FastifyRequest, Caller>()
+  const callerOf = (request: FastifyRequest): Caller => {
+    const caller = callers.get(request)
+    if (!caller) throw new Error('a request reached GraphQL without its caller')
+    return caller
+  }
+  const answer = fastifyApolloHandler(apollo, {
+    context: async (request) => {
+      const caller = callerOf(request)
+      return makeContext({ caller, requestId: caller.requestId, log: logForCaller(log, caller) })
+    },
+  })
+
+  const app = fastify({ logger: false, bodyLimit, forceCloseConnections: 'idle' })
+  answerFaultsAsGraphql(app, log)
+  observeRequests(app, metrics)
+  addHealthRoutes(app, { ready: options.ready, metrics, log })
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/graphql',
+    // Before the body is read: a stranger must not make us hold 40 MiB.
+    onRequest: async (request, reply) => {
+      const header = request.headers[CALLER_HEADER]
+      const caller = verifyCaller(typeof header === 'string' ? header : undefined, callerKeys, tier)
+      callers.set(request, caller)
+      reply.header('x-request-id', caller.requestId)
+    },
+    handler: async function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
+      const { tenantId } = callerOf(request)
+      const work = async () => answer.call(this, request, reply)
+      return tenantId ? runAsTenant(tenantId, work) : work()
+    },
+  })
+
+  const close = async () => {
+    await app.close()
+    await apollo.stop()
+    await options.close?.()
+  }
+  return { tier, app, log, metrics, close }
+}
+
+function logUnforeseenErrors<Context extends SubgraphContext>(): ApolloServerPlugin<Context> {
+  return {
+    async requestDidStart() {
+      return {
+        async didEncounterErrors({ errors, contextValue, operationName }) {
+          for (const error of errors) {
+            if (!isUnforeseen(error)) continue
+            contextValue.log.error(
+              { err: error.originalError ?? error, path: error.path, operationName },
+              'unforeseen error',
+            )
+          }
+        },
+      }
+    },
+  }
+}
