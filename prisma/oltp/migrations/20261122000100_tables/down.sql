@@ -1,0 +1,26 @@
+-- Every row of this tier is lost with its table; the walls stay.
+DROP POLICY assigned_to_tenant ON smtp_ip_addresses;
+DROP TABLE domain_ip_assignments;
+DROP TABLE smtp_ip_addresses;
+DROP TABLE vps_instances;
+DROP TABLE subscriptions;
+DROP TABLE plans;
+DROP TABLE suppressions;
+DROP TABLE inbox_message_refs;
+DROP TABLE campaign_metrics;
+DROP TABLE campaign_enrollments;
+DROP TABLE campaign_sequence_steps;
+DROP TABLE campaigns;
+DROP TABLE templates;
+DROP TABLE leads;
+DROP TABLE mailbox_directory;
+DROP TABLE email_accounts;
+DROP TABLE domains;
+DROP TABLE companies;
+DROP POLICY membership ON users;
+DROP TABLE tenant_users;
+DROP TABLE users;
+DROP TABLE tenant_directory;
+DROP TABLE tenants;
+DROP FUNCTION keep_mailbox_directory();
+DROP FUNCTION keep_tenant_directory();
