@@ -1,0 +1,63 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { parseConfig, port } from '#platform/config.ts'
+
+/** Ports of everything one machine runs; all on 127.0.0.1. */
+export type LocalPorts = {
+  gateway: number
+  oltp: number
+  content: number
+  analytics: number
+  queue: number
+  /** Health and metrics only. */
+  worker: number
+  postgres: number
+  redis: number
+}
+
+export type LocalSettings = { dataDir: string; ports: LocalPorts }
+
+/** The setting that moves each port. */
+export const PORT_SETTINGS: Record<keyof LocalPorts, string> = {
+  gateway: 'GATEWAY_PORT',
+  oltp: 'OLTP_PORT',
+  content: 'CONTENT_PORT',
+  analytics: 'ANALYTICS_PORT',
+  queue: 'QUEUE_PORT',
+  worker: 'WORKER_PORT',
+  postgres: 'POSTGRES_PORT',
+  redis: 'REDIS_PORT',
+}
+
+const schema = z.object({
+  DATA_DIR: z.string().default('.data'),
+  GATEWAY_PORT: port.default(4000),
+  OLTP_PORT: port.default(4001),
+  CONTENT_PORT: port.default(4002),
+  ANALYTICS_PORT: port.default(4003),
+  QUEUE_PORT: port.default(4004),
+  WORKER_PORT: port.default(4005),
+  POSTGRES_PORT: port.default(4032),
+  REDIS_PORT: port.default(4079),
+})
+
+/**
+ * Where the local platform keeps its data (an absolute path) and which ports it uses.
+ * @throws ConfigError naming every wrong setting
+ */
+export function readLocalSettings(env: NodeJS.ProcessEnv = process.env): LocalSettings {
+  const settings = parseConfig(schema, env)
+  return {
+    dataDir: path.resolve(settings.DATA_DIR),
+    ports: {
+      gateway: settings.GATEWAY_PORT,
+      oltp: settings.OLTP_PORT,
+      content: settings.CONTENT_PORT,
+      analytics: settings.ANALYTICS_PORT,
+      queue: settings.QUEUE_PORT,
+      worker: settings.WORKER_PORT,
+      postgres: settings.POSTGRES_PORT,
+      redis: settings.REDIS_PORT,
+    },
+  }
+}
