@@ -1,0 +1,84 @@
+import { AppError } from '../errors.ts'
+import type { ServiceClient } from '../graph/serviceClient.ts'
+
+/** One job as the queue tier takes it; (tenantId, source, key) makes a repeat harmless. */
+export type JobToEnqueue = {
+  tenantId: string
+  /** Who chose the key: a tier's name. */
+  source: string
+  key: string
+  queueName: string
+  jobType: string
+  payload: Record<string, unknown>
+  priority?: number
+  correlationId?: string | null
+  userId?: string | null
+  subjectTypename?: string | null
+  subjectId?: string | null
+  campaignId?: string | null
+}
+
+export type EnqueueAnswer = {
+  key: string
+  status: 'enqueued' | 'duplicate' | 'rejected'
+  error?: string | null
+}
+
+/** Hands jobs to the queue and answers for each. Throws when none of them was looked at. */
+export type DeliverJobs = (jobs: readonly JobToEnqueue[]) => Promise<readonly EnqueueAnswer[]>
+
+/** What became of one event: gone, refused for good, or to be tried again. */
+export type DeliveryOutcome = { kind: 'delivered' } | { kind: 'refused' | 'failed'; error: string }
+
+const DELIVERY_TIMEOUT_MS = 8_000
+
+const ENQUEUE_JOBS = `mutation EnqueueJobs($jobs: [EnqueueJobInput!]!) {
+  enqueueJobs(jobs: $jobs) { key status error }
+}`
+
+/** Delivers over the graph, to the queue tier's internal mutation. */
+export function deliverOverGraph(queue: ServiceClient): DeliverJobs {
+  return async (jobs) => {
+    type Answer = { enqueueJobs: { key: string; status: string; error: string | null }[] }
+    const data = await queue.request<Answer>(ENQUEUE_JOBS, { jobs }, { timeoutMs: DELIVERY_TIMEOUT_MS })
+    return data.enqueueJobs.map(({ key, status, error }) => ({
+      key,
+      status: status.toLowerCase() as EnqueueAnswer['status'],
+      error,
+    }))
+  }
+}
+
+/**
+ * The outcome of each job, by key. A call that is refused as a whole is halved until the job that spoils it stands
+ * alone; a queue that doesn't answer fails them all. Never throws.
+ */
+export async function deliverEach(
+  jobs: readonly JobToEnqueue[],
+  deliver: DeliverJobs,
+): Promise<Map<string, DeliveryOutcome>> {
+  try {
+    const answers = new Map((await deliver(jobs)).map((answer) => [answer.key, answer]))
+    return new Map(jobs.map(({ key }) => [key, readAnswer(answers.get(key))]))
+  } catch (error) {
+    const spoiled = error instanceof AppError && (error.code === 'INVALID_INPUT' || error.code === 'LIMIT_REACHED')
+    if (spoiled && jobs.length > 1) {
+      const middle = Math.ceil(jobs.length / 2)
+      const first = await deliverEach(jobs.slice(0, middle), deliver)
+      const second = await deliverEach(jobs.slice(middle), deliver)
+      return new Map([...first, ...second])
+    }
+    const outcome: DeliveryOutcome = { kind: spoiled ? 'refused' : 'failed', error: messageOf(error) }
+    return new Map(jobs.map(({ key }) => [key, outcome]))
+  }
+}
+
+function readAnswer(answer: EnqueueAnswer | undefined): DeliveryOutcome {
+  if (answer === undefined) return { kind: 'failed', error: 'the queue did not answer for this event' }
+  if (answer.status === 'rejected') return { kind: 'refused', error: answer.error ?? 'rejected by the queue' }
+  return { kind: 'delivered' }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
