@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+
+const TEXTS_REMEMBERED = 2_000
+const nameOf = new Map<string, string>()
+
+/**
+ * The prepared-statement name of an SQL text, for PrismaPg's `statementNameGenerator`: the same text always has the same
+ * name, so a name never stands for two texts. How many live on a connection is bounded where they are prepared.
+ */
+export function nameStatement({ sql }: { sql: string }): string {
+  const known = nameOf.get(sql)
+  if (known !== undefined) return known
+  // Lists of ids and partial updates make new texts without end: forget the oldest rather than grow.
+  if (nameOf.size >= TEXTS_REMEMBERED) nameOf.delete(nameOf.keys().next().value as string)
+  const name = `q${createHash('sha256').update(sql).digest('base64url').slice(0, 22)}`
+  nameOf.set(sql, name)
+  return name
+}
+
+/** Prepared statements kept on one connection. Each costs the server some tens of kilobytes. */
+export const STATEMENTS_PER_CONNECTION = 200
+
+/** The parts of pg's wire connection used here; @types/pg leaves them out. */
+type Wire = { close(message: { type: 'S'; name: string }): void; parsedStatements: Record<string, string> }
+
+/** A pg.Client that closes its least recently used prepared statement when there are too many. */
+export class BoundedClient extends pg.Client {
+  readonly #names = new Set<string>()
+
+  // biome-ignore lint/suspicious/noExplicitAny: passes on whichever of pg's overloads was called
+  override query(...args: any[]): any {
+    const name = args[0]?.name
+    if (name) this.#makeRoomFor(name)
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    return (super.query as any)(...args)
+  }
+
+  #makeRoomFor(name: string): void {
+    this.#names.delete(name)
+    this.#names.add(name)
+    if (this.#names.size <= STATEMENTS_PER_CONNECTION) return
+    const oldest = this.#names.values().next().value as string
+    this.#names.delete(oldest)
+    // Sent after the messages of earlier queries; one still queued under this name will be prepared again.
+    const wire = (this as unknown as { connection: Wire }).connection
+    delete wire.parsedStatements[oldest]
+    wire.close({ type: 'S', name: oldest })
+  }
+}

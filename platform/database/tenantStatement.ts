@@ -1,0 +1,24 @@
+import type pg from 'pg'
+import { AppError } from '../errors.ts'
+import { namesTenantSetting } from './tenantQuery.ts'
+
+/**
+ * One statement in pg's config form; a copy, because pg writes into the object it is given.
+ * @throws AppError INTERNAL for node-postgres forms that could outlive their tenant's turn on the connection
+ */
+export function readStatement(
+  statement: string | pg.QueryConfig,
+  values: readonly unknown[] | undefined,
+  rest: readonly unknown[],
+): pg.QueryConfig {
+  if (rest.length > 0 || typeof values === 'function') {
+    throw new AppError('INTERNAL', 'the tenant pool has no callback API')
+  }
+  if (typeof statement === 'object' && 'submit' in statement) {
+    throw new AppError('INTERNAL', 'the tenant pool takes no cursors, streams or COPY')
+  }
+  const config = typeof statement === 'string' ? { text: statement } : { ...statement }
+  if (namesTenantSetting(config.text)) throw new AppError('INTERNAL', 'statements may not touch the tenant setting')
+  if (values) config.values = values as unknown[]
+  return config
+}
