@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs'
+import { z } from 'zod'
+import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
+import { httpUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { TIERS } from '#platform/contracts/tiers.ts'
+
+const MIB = 1024 * 1024
+const production = process.env.NODE_ENV === 'production'
+
+/** The gateway's settings; see the README's table of settings for what each is for. */
+export const gatewayConfig = z
+  .object({
+    ...listenSettings,
+    GATEWAY_PORT: port.default(4000),
+    /** Public keys that clients' tokens are signed with: a file, or an address that serves them. */
+    JWKS_FILE: z.string().refine(existsSync, 'is not there').optional(),
+    JWKS_URL: httpUrl.optional(),
+    JWT_ISSUER: z.string().default('penguinmails'),
+    JWT_AUDIENCE: z.string().default('penguinmails-graph'),
+    /** How long one tier may take for one fetch. */
+    TIER_TIMEOUT_MS: positiveInteger.default(30_000),
+    /** Room for a 25 MiB mail in base64. */
+    MAX_REQUEST_BYTES: positiveInteger.default(40 * MIB),
+    /** Origins whose pages may ask from a browser, comma-separated, or *. */
+    CORS_ORIGINS: z.string().default(production ? '' : '*'),
+    EXPLORER: z.stringbool().default(!production),
+    ...outgoingEdgeSettings('gateway', TIERS),
+  })
+  .refine((read) => Boolean(read.JWKS_FILE) !== Boolean(read.JWKS_URL), 'set either JWKS_FILE or JWKS_URL')
+  .transform((read) => ({
+    host: read.HOST,
+    port: read.GATEWAY_PORT,
+    logLevel: read.LOG_LEVEL,
+    tokens: { jwksFile: read.JWKS_FILE, jwksUrl: read.JWKS_URL, issuer: read.JWT_ISSUER, audience: read.JWT_AUDIENCE },
+    tierTimeoutMs: read.TIER_TIMEOUT_MS,
+    maxRequestBytes: read.MAX_REQUEST_BYTES,
+    corsOrigins: read.CORS_ORIGINS.split(',')
+      .map((origin) => origin.trim())
+      .filter(Boolean),
+    explorer: read.EXPLORER,
+    tiers: outgoingEdges('gateway', TIERS, read),
+  }))
+
+export type GatewayConfig = z.output<typeof gatewayConfig>
