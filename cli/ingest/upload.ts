@@ -17,11 +17,11 @@ const ATTEMPTS = 6
  * @throws AppError UNAVAILABLE | UNAUTHENTICATED | FORBIDDEN | INTERNAL: nothing further was sent.
  */
 export async function uploadMails(
-  mails: AsyncIterable<RawMail>,
+  mails: AsyncIterable<RawMail> | Iterable<RawMail>,
   options: { graph: GatewayClient; emailAccountId: string | null; concurrency: number; tally: Tally },
 ): Promise<void> {
   const { graph, emailAccountId, concurrency, tally } = options
-  const queue = mails[Symbol.asyncIterator]()
+  const queue = Symbol.asyncIterator in mails ? mails[Symbol.asyncIterator]() : mails[Symbol.iterator]()
   let failed = false
   const lane = async () => {
     while (!failed) {
