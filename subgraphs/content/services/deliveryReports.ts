@@ -63,7 +63,7 @@ function readDeliveryStatus(report: MimeFile, source: ReportSource): Bounce | nu
   )
   const worst = failures.find(({ status }) => status?.startsWith('5')) ?? failures[0]
   if (!worst) return null
-  const hard = worst.status ? worst.status.startsWith('5') : worst.action === 'failed'
+  const hard = worst.status ? worst.status.startsWith('5') : worst.action.startsWith('fail')
   return {
     type: hard && worst.action !== 'delayed' ? 'hard' : 'soft',
     status: worst.status,

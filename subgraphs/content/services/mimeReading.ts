@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer'
 import { type AttachmentStream, MailParser, type MessageText } from 'mailparser'
+import { type MimeDecoding, watchCharsets } from './mailCharsets.ts'
 
 /** A part of a mail that is a file. */
 export type MimeFile = {
@@ -28,14 +28,11 @@ const CHUNK_BYTES = 1024 * 1024
 const LINE_FEED = 0x0a
 
 /** Parts of mailparser 3.9.0 (an exact version) that its types don't show. */
-type Internals = {
-  createNode: (part: MimePart) => unknown
+type Internals = MimeDecoding & {
   getTextContent: () => MessageText
-  decoder: { decodeStream: (charset: string) => NodeJS.ReadWriteStream }
   libmime: { decodeWords: (value: string) => string }
   tree: { contentType?: string | false; children: unknown[] } | false
 }
-type MimePart = { contentType: string | false; charset: string | false }
 
 /**
  * Reads the parts of a mail. Never rejects: what cannot be read is named in `problems`, the rest is there.
@@ -55,7 +52,7 @@ export async function readMime(mail: Buffer): Promise<MimeReading> {
   } as ConstructorParameters<typeof MailParser>[0])
   const inner = parser as unknown as Internals
   const problems = new Set<string>()
-  const charsets = watchCharsets(inner, mail, problems)
+  watchCharsets(inner, mail, problems)
   const { text, files } = await collect(parser, withinLineLimit(mail, problems), problems)
   const content = text ?? rescueText(inner)
   const reading = {
@@ -65,7 +62,7 @@ export async function readMime(mail: Buffer): Promise<MimeReading> {
     problems,
     decodeWords: (value: string) => inner.libmime.decodeWords(value),
   }
-  charsets.check(reading)
+  noteReplacements(reading)
   if (isEmptyMultipart(inner)) problems.add('multipart_without_parts')
   return reading
 }
@@ -132,49 +129,19 @@ function withinLineLimit(mail: Buffer, problems: Set<string>): Buffer {
   return mail
 }
 
-/**
- * A text without a charset whose bytes are not UTF-8 is read as windows-1252, as browsers do; so is one in a charset
- * nobody knows. Both are told: they are guesses.
- */
-function watchCharsets(inner: Internals, mail: Buffer, problems: Set<string>) {
-  const guess = isUtf8(mail) ? null : 'windows-1252'
-  let guessed = false
-  const createNode = inner.createNode.bind(inner)
-  inner.createNode = (part) => {
-    const undeclared = !part.charset || /^(us-?ascii|ascii|unknown-8bit|8bit|x-unknown)$/i.test(part.charset)
-    if (guess && undeclared && String(part.contentType || 'text/plain').startsWith('text/')) {
-      part.charset = guess
-      guessed = true
-    }
-    return createNode(part)
-  }
-  const decodeStream = inner.decoder.decodeStream
-  inner.decoder.decodeStream = (charset) => {
-    try {
-      return decodeStream(charset)
-    } catch (error) {
-      problems.add('unknown_charset')
-      if (guess) return decodeStream(guess)
-      throw error
-    }
-  }
-  return {
-    check({ text, html }: { text: string | null; html: string | null }) {
-      const all = [text, html].filter((part) => part !== null)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is meant
-      if (guessed && all.some((part) => /[^\x00-\x7f]/.test(part))) problems.add('undeclared_charset')
-      if (all.some((part) => part.includes('\ufffd'))) problems.add('undecodable_text')
-      if (all.some((part) => part.includes('\0'))) problems.add('null_bytes')
-    },
-  }
-}
-
 /** The texts read before the parser gave up. */
 function rescueText(inner: Internals): MessageText | null {
   try {
     return inner.getTextContent()
   } catch {
     return null
+  }
+}
+
+function noteReplacements({ text, html, problems }: MimeReading) {
+  for (const part of [text, html]) {
+    if (part?.includes('\ufffd')) problems.add('undecodable_text')
+    if (part?.includes('\0')) problems.add('null_bytes')
   }
 }
 
