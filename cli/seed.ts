@@ -36,7 +36,7 @@ else {
   for (const plan of plans) process.stdout.write(`${plan.tenantId}  ${plan.slug}\n`)
 }
 
-/** Seven in ten messages are sent by campaigns, one is a reply to them, two arrive on their own. */
+/** Two in ten messages arrive on their own (as far as the corpus reaches), one is a reply, the rest campaigns send. */
 function makePlan(index: number): TenantPlan {
   const seed = wholeNumber('seed', 0) * 10_000 + index + 100
   const random = makeRandom(seed)
@@ -45,8 +45,9 @@ function makePlan(index: number): TenantPlan {
   const slug = `${name.toLowerCase().replace(/[^a-z]+/g, '-')}-${seed}`
   const campaigns = wholeNumber('campaigns', 1)
   const messages = wholeNumber('messages', 0)
-  const sentPerCampaign = Math.round((messages * 0.7) / campaigns)
+  const corpusMails = Math.min(Math.round(messages * 0.2), 5_000)
   const repliesPerCampaign = Math.round((messages * 0.1) / campaigns)
+  const sentPerCampaign = Math.round((messages - corpusMails) / campaigns) - repliesPerCampaign
   return {
     tenantId,
     slug,
@@ -60,7 +61,7 @@ function makePlan(index: number): TenantPlan {
       campaigns,
       sentPerCampaign,
       repliesPerCampaign,
-      corpusMails: Math.max(0, messages - campaigns * (sentPerCampaign + repliesPerCampaign)),
+      corpusMails,
     },
   }
 }

@@ -2,35 +2,31 @@ import MailComposer from 'nodemailer/lib/mail-composer/index.js'
 import type { Random } from './random.ts'
 import type { Campaign, Workspace } from './workspace.ts'
 
-/** One mail a campaign has sent and what became of it: an item of oltp's `recordSentMessages`. */
-export type SentMessage = Awaited<ReturnType<typeof makeSentMessage>>['item']
-export type SentMail = Awaited<ReturnType<typeof makeSentMessage>>
+/**
+ * One mail a campaign has sent and what became of it (`item`, for oltp's `recordSentMessages`), and what a reply needs to
+ * know of it (null for a bounced one).
+ */
+export type SentMail = Awaited<ReturnType<typeof makeSentMail>>
+
+export type Answerable = NonNullable<SentMail['answerable']>
 
 const DAY_MS = 86_400_000
 
-/** The past of a campaign: `count` mails, spread over its last four weeks, each with a plausible fate. */
-export async function makeHistory(
+/** The past of a campaign: `count` mails, oldest first, spread over its last four weeks, each with a plausible fate. */
+export async function* makeHistory(
   random: Random,
   workspace: Workspace,
   campaign: Campaign,
   count: number,
   now: Date,
-): Promise<SentMail[]> {
-  const mails: SentMail[] = []
+): AsyncGenerator<SentMail> {
   for (let index = 0; index < count; index++) {
     const queuedAt = new Date(now.getTime() - (1 + (28 * (count - index)) / count) * DAY_MS)
-    mails.push(await makeSentMessage(random, workspace, campaign, index, queuedAt))
+    yield await makeSentMail(random, workspace, campaign, index, queuedAt)
   }
-  return mails
 }
 
-async function makeSentMessage(
-  random: Random,
-  workspace: Workspace,
-  campaign: Campaign,
-  index: number,
-  queuedAt: Date,
-) {
+async function makeSentMail(random: Random, workspace: Workspace, campaign: Campaign, index: number, queuedAt: Date) {
   const lead = at(workspace.leads, index)
   const step = at(campaign.steps, Math.floor(index / workspace.leads.length))
   const mailbox = workspace.emailAccounts.find(({ id }) => id === step.emailAccountId) ?? at(workspace.emailAccounts, 0)
@@ -63,7 +59,7 @@ async function makeSentMessage(
     raw: raw.toString('base64'),
     ...makeFate(random, queuedAt),
   }
-  return { item, messageId, lead, mailbox }
+  return { item, answerable: 'bouncedAt' in item ? null : { id, messageId, lead, mailbox: mailbox.email } }
 }
 
 /** 3 % bounce, 46 % of the rest are opened (a third of those by a mail provider's proxy), 9 % clicked. */

@@ -1,31 +1,30 @@
 import { readFile } from 'node:fs/promises'
 import { corpusFiles, type RawMail, withoutFromLine } from '../ingest/sources.ts'
 import { withHeaders } from './headers.ts'
-import type { SentMail } from './history.ts'
+import type { Answerable } from './history.ts'
 import type { Random } from './random.ts'
 
-/** `count` real mails of the corpus, the same ones for the same seed, none twice. */
-export async function pickCorpusMails(random: Random, count: number): Promise<RawMail[]> {
-  const files = random.fake.helpers.arrayElements(await corpusFiles(), count)
-  return Promise.all(files.map(async ({ name, path }) => ({ name, raw: withoutFromLine(await readFile(path)) })))
+/** `count` real mails of the corpus, the same ones for the same seed; none twice as long as the corpus has others. */
+export async function* pickCorpusMails(random: Random, count: number): AsyncGenerator<RawMail> {
+  const files = random.fake.helpers.shuffle(await corpusFiles())
+  for (let index = 0; index < count; index++) {
+    const file = files[index % files.length]
+    if (file) yield { name: file.name, raw: withoutFromLine(await readFile(file.path)) }
+  }
 }
 
 /**
- * Real mails turned into replies: each keeps its body and becomes the lead's answer to one of the sent mails,
- * recognisable by In-Reply-To as a mail client writes it.
+ * A real mail turned into a reply: it keeps its body and becomes the lead's answer to a sent mail, recognisable by
+ * In-Reply-To as a mail client writes it.
  */
-export function makeReplies(random: Random, mails: readonly RawMail[], answered: readonly SentMail[]): RawMail[] {
-  const delivered = answered.filter(({ item }) => !('bouncedAt' in item))
-  return random.fake.helpers.arrayElements(delivered, mails.length).map((sent, index) => {
-    const mail = mails[index] as RawMail
-    const headers = {
-      From: `"${sent.lead.name}" <${sent.lead.email}>`,
-      To: sent.mailbox.email,
-      Subject: 'Re: your mail',
-      'Message-ID': `<re.${sent.item.id}@${sent.lead.email.split('@')[1]}>`,
-      'In-Reply-To': sent.messageId,
-      References: sent.messageId,
-    }
-    return { name: `reply to ${sent.item.id} (${mail.name})`, raw: withHeaders(mail.raw, headers) }
-  })
+export function makeReply(mail: RawMail, answered: Answerable): RawMail {
+  const headers = {
+    From: `"${answered.lead.name}" <${answered.lead.email}>`,
+    To: answered.mailbox,
+    Subject: 'Re: your mail',
+    'Message-ID': `<re.${answered.id}@${answered.lead.email.split('@')[1]}>`,
+    'In-Reply-To': answered.messageId,
+    References: answered.messageId,
+  }
+  return { name: `reply to ${answered.id} (${mail.name})`, raw: withHeaders(mail.raw, headers) }
 }

@@ -4,10 +4,10 @@ import type { GatewayClient } from '#platform/graph/gatewayClient.ts'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { Tally } from '../ingest/tally.ts'
 import { uploadMails } from '../ingest/upload.ts'
-import { makeHistory, type SentMail } from './history.ts'
-import { makeReplies, pickCorpusMails } from './incoming.ts'
+import { type Answerable, makeHistory, type SentMail } from './history.ts'
+import { makeReply, pickCorpusMails } from './incoming.ts'
 import type { TenantPlan } from './plan.ts'
-import { makeRandom } from './random.ts'
+import { makeRandom, type Random } from './random.ts'
 import { makeWorkspace } from './workspace.ts'
 
 export type SeedClients = {
@@ -53,27 +53,47 @@ async function seedTenant(plan: TenantPlan, clients: SeedClients, onProgress: (m
   const workspace = makeWorkspace(random, plan, now)
   await clients.oltp.request(PROVISION, { input: workspace }, { timeoutMs: 60_000 })
 
-  const sent: SentMail[] = []
+  const answerable: Answerable[] = []
   for (const campaign of workspace.campaigns.slice(0, plan.size.campaigns)) {
-    const history = await makeHistory(random, workspace, campaign, plan.size.sentPerCampaign, now)
-    for (let first = 0; first < history.length; first += SENT_PER_CALL) {
-      const items = history.slice(first, first + SENT_PER_CALL).map(({ item }) => item)
-      await clients.oltp.request(RECORD_SENT, { input: { items } }, { timeoutMs: 60_000 })
-    }
-    sent.push(...history)
-    onProgress(`${sent.length} sent mails`)
+    const history = makeHistory(random, workspace, campaign, plan.size.sentPerCampaign, now)
+    answerable.push(...(await recordSent(clients.oltp, history)))
+    onProgress(`${campaign.name}: ${plan.size.sentPerCampaign} sent mails`)
   }
-  const replyCount = plan.size.campaigns * plan.size.repliesPerCampaign
-  const corpus = await pickCorpusMails(random, replyCount + plan.size.corpusMails)
-  const replies = makeReplies(random, corpus.slice(0, replyCount), sent)
+  const replies = plan.size.campaigns * plan.size.repliesPerCampaign
+  const answered = random.fake.helpers.arrayElements(answerable, replies)
   const tally = new Tally()
-  await uploadMails([...replies, ...corpus.slice(replyCount)], {
+  await uploadMails(incomingMails(random, answered, plan.size.corpusMails), {
     graph: clients.graphFor(plan),
     emailAccountId: null,
     concurrency: UPLOADS_AT_ONCE,
     tally,
   })
   onProgress(`${tally.total} mails received`)
+}
+
+async function recordSent(oltp: ServiceClient, history: AsyncIterable<SentMail>): Promise<Answerable[]> {
+  const answerable: Answerable[] = []
+  let items: SentMail['item'][] = []
+  const flush = async () => {
+    if (items.length > 0) await oltp.request(RECORD_SENT, { input: { items } }, { timeoutMs: 60_000 })
+    items = []
+  }
+  for await (const mail of history) {
+    items.push(mail.item)
+    if (mail.answerable) answerable.push(mail.answerable)
+    if (items.length === SENT_PER_CALL) await flush()
+  }
+  await flush()
+  return answerable
+}
+
+/** Replies first, then mail that answers nothing. */
+async function* incomingMails(random: Random, answered: readonly Answerable[], others: number) {
+  let index = 0
+  for await (const mail of pickCorpusMails(random, answered.length + others)) {
+    const answers = answered[index++]
+    yield answers ? makeReply(mail, answers) : mail
+  }
 }
 
 /** Freshness is a watermark: once it has passed `instant`, every event accepted before is counted. */
