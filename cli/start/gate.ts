@@ -1,0 +1,22 @@
+/**
+ * Loaded into each service before its own code. It does two things a service need not know of:
+ * loads the service's modules while databases are still being made, and holds it back until they are there;
+ * sees to it that the service ends when whoever started it is gone, however that came about.
+ */
+const modules = process.env.GATE_MODULES?.split(' ').filter(Boolean) ?? []
+const STOP_DEADLINE_MS = 12_000
+
+if (process.send) {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  process.once('disconnect', () => {
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
+    process.kill(process.pid, 'SIGTERM')
+  })
+  process.once('message', open)
+  // A module that fails to load fails again, and better, when the service asks for it.
+  await Promise.allSettled(modules.map((name) => import(name)))
+  await opened
+}
