@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import { StartProblem } from '#platform/local/startProblem.ts'
 import { compareHistory, type MigrationStatus, refuseUnfinished } from './history.ts'
-import { explainMigrationError } from './migrationErrors.ts'
+import { explainConnectionError, explainMigrationError } from './migrationErrors.ts'
 import { type Migration, readMigrations } from './migrations.ts'
 import { findNonAtomicStatement } from './sqlScript.ts'
 
@@ -58,13 +58,13 @@ export async function migrateUp(
     const status = await compareHistory(client, tier)
     refuseUnfinished(status)
     for (const { name } of status.applied.filter(({ editedSince }) => editedSince)) {
-      onProgress(`${tier}: ${name} was changed after it was applied here; the database keeps the older form`)
+      onProgress(`${name} was changed after it was applied here; the database keeps the older form`)
     }
     const applied: string[] = []
     for (const migration of upTo(status, to)) {
       if (!(await applyMigration(client, migration))) continue
       applied.push(migration.name)
-      onProgress(`${tier}: applied ${migration.name}`)
+      onProgress(`applied ${migration.name}`)
     }
     return applied
   })
@@ -88,7 +88,7 @@ export async function migrateDown(
       const migration = onDisk.get(name)
       if (!migration?.down) throw new StartProblem(`${tier}: ${name} has no down.sql, so it cannot be undone`)
       await undoMigration(client, migration, migration.down)
-      onProgress(`${tier}: undid ${name}`)
+      onProgress(`undid ${name}`)
     }
     return names
   })
@@ -166,11 +166,13 @@ async function runScript<T>(
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+  const client = new pg.Client({ connectionString: url, application_name: 'penguinmails-migrate' })
   // A connection that breaks also fails the query that is under way; unheard, the event would end the process.
   client.on('error', () => {})
   try {
-    await client.connect()
+    await client.connect().catch((error) => {
+      throw explainConnectionError(error, url)
+    })
     return await work(client)
   } finally {
     await client.end().catch(() => {})

@@ -10,3 +10,21 @@ export function explainMigrationError(error: unknown, file: string, script: stri
   const message = `${file}${line}: ${error.message}${more.join('')}\n  Nothing of it was kept.`
   return Object.assign(new StartProblem(message), { cause: error })
 }
+
+/** Why the database cannot be reached, in a person's words and without the password. */
+export function explainConnectionError(error: unknown, url: string): Error {
+  const { code, errors, message } = error as NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }
+  const { host, pathname, username } = new URL(url)
+  const reason = REASONS[code ?? errors?.[0]?.code ?? '']
+  const problem = reason ? reason(host, pathname.slice(1), username) : `${host}${pathname}: ${message}`
+  return Object.assign(new StartProblem(problem), { cause: error })
+}
+
+const REASONS: Record<string, (host: string, database: string, role: string) => string> = {
+  ECONNREFUSED: (host) => `no database is running at ${host} (the local ones run while npm start does)`,
+  ENOTFOUND: (host) => `no machine is named ${host}`,
+  ETIMEDOUT: (host) => `${host} does not answer`,
+  '3D000': (host, database) => `the server at ${host} has no database "${database}"`,
+  '28P01': (host, _, role) => `the server at ${host} does not accept the password of role ${role}`,
+  '28000': (host, _, role) => `the server at ${host} does not let role ${role} in`,
+}
