@@ -49,8 +49,10 @@ const INSERT_EVENTS = `
 export async function appendOutbox(tx: OutboxTransaction, events: readonly OutboxEventInput[]): Promise<string[]> {
   if (events.length === 0) return []
   const rows = events.map(toRow)
-  if ('outboxEvent' in tx) await tx.outboxEvent.createMany({ data: rows })
-  else await tx.query(INSERT_EVENTS, [JSON.stringify(rows)])
+  // Asked for rather than tested with `in`: Prisma's clients are proxies.
+  const { outboxEvent } = tx as Partial<OutboxPrisma>
+  if (outboxEvent) await outboxEvent.createMany({ data: rows })
+  else await (tx as OutboxQueryable).query(INSERT_EVENTS, [JSON.stringify(rows)])
   return rows.map((row) => row.id)
 }
 
