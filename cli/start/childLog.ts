@@ -10,6 +10,7 @@ export type ChildLog = {
 }
 
 const RECENT_LINES = 12
+const STACK_FRAME = /^\s+at /
 const LOUD = new Set(['warn', 'error', 'fatal'])
 
 /**
@@ -29,7 +30,7 @@ export function recordLog(
     createInterface({ input: stream }).on('line', (line) => {
       const entry = parseEntry(line)
       file.write(`${entry ? line : wrap(name, line)}\n`)
-      recent.push(entry ? describe(entry) : line)
+      if (!STACK_FRAME.test(line)) recent.push(entry ? describe(entry) : line)
       if (recent.length > RECENT_LINES) recent.shift()
       if (entry && LOUD.has(String(entry.level))) onWarning(describe(entry))
     })

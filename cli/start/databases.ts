@@ -29,8 +29,7 @@ export async function startDatabases(options: DatabaseOptions): Promise<Database
   const { dataDir, lock, terminal, port, migrate, env, onLost } = options
   const embedded = TIERS.filter((tier) => !hasOwnDatabase(tier, env))
   const secrets = loadSecrets(dataDir)
-  const start = () =>
-    startPostgres({ dataDir, port, password: secrets.postgres, onProgress: (message) => terminal.progress(message) })
+  const start = () => startPostgres({ dataDir, port, password: secrets.postgres, onProgress: terminal.progress })
   const server = embedded.length > 0 ? await keepRunning('postgres', start, { lock, terminal, onLost }) : null
   if (server) terminal.step(`PostgreSQL 18 on port ${port}`)
 
@@ -39,7 +38,7 @@ export async function startDatabases(options: DatabaseOptions): Promise<Database
       await provisionTier({ adminUrl: server.first.adminUrl, tier, passwords: secrets.databases[tier] }).catch(explain)
     }
     const url = migrate[`${tier.toUpperCase()}_OWNER_DATABASE_URL`] ?? ''
-    await migrateUp({ tier, url, onProgress: (message) => terminal.progress(`${tier}: ${message}`) })
+    await migrateUp({ tier, url, onProgress: terminal.progress })
   }
   const explain = (error: unknown) => {
     const wrongPassword = error instanceof pg.DatabaseError && error.code === '28P01'

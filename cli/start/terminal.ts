@@ -1,6 +1,6 @@
 /** What the person at the terminal sees: one line per step, and a line that changes in place while a step runs. */
 export type Terminal = {
-  /** A step that is done, with the time since the start. */
+  /** A step that is done, with the time since the process began. */
   step(message: string): void
   /** How far a long step has got; on anything but a terminal, at most one line each five seconds. */
   progress(message: string): void
@@ -13,7 +13,6 @@ export type Terminal = {
 const QUIET_MS = 5_000
 
 export function makeTerminal(out: NodeJS.WriteStream = process.stdout): Terminal {
-  const startedAt = performance.now()
   const interactive = Boolean(out.isTTY)
   let lastProgress = 0
   let unfinishedLine = false
@@ -24,7 +23,7 @@ export function makeTerminal(out: NodeJS.WriteStream = process.stdout): Terminal
     out.write(`${unfinishedLine ? '\r\u001b[K' : ''}${text}\n`)
     unfinishedLine = false
   }
-  const clock = () => `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s`
+  const clock = () => `${(performance.now() / 1000).toFixed(1).padStart(5)} s`
   return {
     step: (message) => line(`${clock()}  ${message}`),
     progress(message) {

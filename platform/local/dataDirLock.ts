@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { makePassableFolder } from './passableFolder.ts'
 import { createJsonFile, readJsonFile, replaceJsonFile } from './privateFile.ts'
 import { endProcess, findProcess, isRunning, type ProcessIdentity } from './processes.ts'
 import { StartProblem } from './startProblem.ts'
@@ -30,7 +31,7 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   const self = findProcess(process.pid)
   if (!self) throw new Error('cannot find this process in the list of processes')
   const held: LockFile = { pid: self.pid, startedAt: self.startedAt, processes: [] }
-  mkdirSync(dataDir, { recursive: true })
+  makePassableFolder(dataDir)
   while (!createJsonFile(file, held)) await takeOverIfStale(file)
   return {
     track(name, pid) {

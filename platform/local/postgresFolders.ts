@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, realpathSync, statSync, symlinkSync } from 'node:fs'
+import { chownSync, existsSync, lstatSync, mkdirSync, realpathSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { type Account, accountOf, canEnter, findServiceAccount } from './account.ts'
+import { makePassableFolder } from './passableFolder.ts'
 import { StartProblem } from './startProblem.ts'
 
 /** Where PostgreSQL's files go when its account may not enter the data folder (a clone under root's 0700 home). */
@@ -24,7 +25,7 @@ export type PostgresFolders = {
  */
 export function preparePostgresFolders(dataDir: string): PostgresFolders {
   const service = findServiceAccount()
-  makeFolder(dataDir)
+  makePassableFolder(dataDir)
   const base = canEnter(service, dataDir) ? dataDir : SHARED_FOLDER
   const place = path.join(dataDir, 'postgres')
   if (!existsSync(place)) return { account: service, data: makeDataFolder(place, base, service), base }
@@ -46,7 +47,7 @@ function makeDataFolder(place: string, base: string, account: Account): string {
   }
   let data = place
   if (base === SHARED_FOLDER) {
-    makeFolder(SHARED_FOLDER)
+    makePassableFolder(SHARED_FOLDER)
     // A random name: the same path may be cloned into twice, and the first clone may only have been moved.
     const clone = path.basename(path.dirname(path.dirname(place)))
     data = path.join(SHARED_FOLDER, `${clone}-${randomBytes(4).toString('hex')}`)
@@ -70,17 +71,4 @@ function findOwner(data: string, service: Account): Account {
   throw new StartProblem(
     `${data} belongs to ${accountOf(uid, gid).name}: run as that account, or set DATA_DIR elsewhere`,
   )
-}
-
-/** Makes a folder that other accounts may pass through but not list; one that exists keeps its mode. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return
-  try {
-    mkdirSync(folder, { recursive: true })
-    chmodSync(folder, 0o711)
-  } catch (error) {
-    throw new StartProblem(
-      `cannot make ${folder} (${(error as Error).message}): set DATA_DIR to a folder that can be made`,
-    )
-  }
 }
