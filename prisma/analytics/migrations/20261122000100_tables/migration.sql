@@ -203,11 +203,10 @@ CREATE TABLE admin_audit_log (
   CONSTRAINT admin_audit_log_pkey PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX admin_audit_log_tenant_id_event_id_key ON admin_audit_log (tenant_id, event_id);
-CREATE INDEX admin_audit_log_tenant_id_created_at_event_id_idx ON admin_audit_log (tenant_id, created_at, event_id);
+CREATE INDEX admin_audit_log_tenant_id_created_at_id_idx ON admin_audit_log (tenant_id, created_at, id);
 CREATE INDEX admin_audit_log_tenant_id_resource_type_resource_id_created_idx
-  ON admin_audit_log (tenant_id, resource_type, resource_id, created_at, event_id);
-CREATE INDEX admin_audit_log_tenant_id_action_created_at_event_id_idx
-  ON admin_audit_log (tenant_id, action, created_at, event_id);
+  ON admin_audit_log (tenant_id, resource_type, resource_id, created_at, id);
+CREATE INDEX admin_audit_log_tenant_id_action_created_at_id_idx ON admin_audit_log (tenant_id, action, created_at, id);
 SELECT make_tenant_table('admin_audit_log');
 REVOKE UPDATE, DELETE ON admin_audit_log FROM analytics_app, analytics_system;
 REVOKE UPDATE, DELETE, TRUNCATE ON admin_audit_log FROM analytics_owner;
