@@ -57,19 +57,24 @@ function isDeliveryStatus(mimeType: string | null): boolean {
 type RecipientStatus = { action: string; status: string | null; recipient: string | null }
 
 function readDeliveryStatus(report: MimeFile, source: ReportSource): Bounce | null {
-  const failures = readRecipients(report.bytes).filter(
-    ({ action, status }) =>
-      action === 'failed' || action === 'delayed' || (action === '' && /^[45]/.test(status ?? '')),
-  )
-  const worst = failures.find(({ status }) => status?.startsWith('5')) ?? failures[0]
+  const failures = readRecipients(report.bytes).filter(isFailure)
+  const worst = failures.find(isHard) ?? failures[0]
   if (!worst) return null
-  const hard = worst.status ? worst.status.startsWith('5') : worst.action.startsWith('fail')
   return {
-    type: hard && worst.action !== 'delayed' ? 'hard' : 'soft',
+    type: isHard(worst) ? 'hard' : 'soft',
     status: worst.status,
     originalMessageId: findOriginalId(source),
     recipient: worst.recipient,
   }
+}
+
+function isFailure({ action, status }: RecipientStatus): boolean {
+  return action.startsWith('fail') || action === 'delayed' || (action === '' && /^[45]/.test(status ?? ''))
+}
+
+/** A hard bounce suppresses the address for good: without a 5.x.x nobody has said so. */
+function isHard({ action, status }: RecipientStatus): boolean {
+  return status?.startsWith('5') === true && action !== 'delayed'
 }
 
 /** The first group of fields is about the report, each further one about a recipient. */
@@ -117,8 +122,8 @@ function findOriginalId({ files, text, envelope }: ReportSource): string | null 
     const [id] = messageIds(block && firstValue(block.fields, 'message-id'))
     if (id) return id
   }
-  const quoted = /^[>\s]*message-id:\s*(<[^<>\s]{1,993}>)/im.exec((text ?? '').slice(0, SCANNED_CHARACTERS))
-  return quoted?.[1] ?? envelope.inReplyTo[0] ?? envelope.references.at(-1) ?? null
+  const quoted = /^[> \t]*message-id:[ \t]*(<[^<>\s]{1,993}>)/im.exec((text ?? '').slice(0, SCANNED_CHARACTERS))
+  return messageIds(quoted?.[1] ?? null)[0] ?? envelope.inReplyTo[0] ?? envelope.references.at(-1) ?? null
 }
 
 /** No status part: a daemon writes with the null sender, or under a subject that only a bounce has. */
@@ -134,7 +139,6 @@ function readClassicBounce(source: ReportSource): Bounce {
   const status = findStatus(text)
   const named = firstValue(source.fields, 'x-failed-recipients') ?? /<([^<>\s@]+@[^<>\s@]+)>/.exec(text)?.[1]
   return {
-    // A hard bounce suppresses the address for good: without a status nobody has said so.
     type: status?.startsWith('5') ? 'hard' : 'soft',
     status: status && cutText(storableText(status), 20),
     originalMessageId: findOriginalId(source),

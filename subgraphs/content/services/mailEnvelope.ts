@@ -28,7 +28,6 @@ export const EMPTY_ENVELOPE: Envelope = {
 const RECIPIENT_FIELDS = ['delivered-to', 'x-original-to', 'envelope-to', 'to', 'cc']
 const MAX_RECIPIENTS = 100
 const MAX_REFERENCES = 100
-const MAX_ID_LENGTH = 995
 const MAX_ADDRESS_LENGTH = 320
 const MAX_SUBJECT_LENGTH = 2000
 const YEARS = { first: 1970, last: 2200 }
@@ -59,9 +58,9 @@ export function firstValue(fields: readonly HeaderField[], name: string): string
 export function messageIds(value: string | null): string[] {
   if (!value) return []
   const found: string[] = value.match(/<[^<>\s]{1,995}>/g) ?? []
-  if (found.length > 0) return found.filter((id) => id.length <= MAX_ID_LENGTH)
+  if (found.length > 0) return found.map(storableText)
   const bare = value.trim()
-  return /^[^<>\s]{1,993}$/.test(bare) ? [`<${bare}>`] : []
+  return /^[^<>\s]{1,993}$/.test(bare) ? [storableText(`<${bare}>`)] : []
 }
 
 /** Mail addresses of a field, lower case; what is no address is left out. */

@@ -1,0 +1,13 @@
+import { key32, positiveInteger } from '#platform/config.ts'
+import { subgraphConfig } from '#platform/subgraph/config.ts'
+
+/** Settings of the content subgraph; README.md lists them. */
+export const contentConfig = subgraphConfig('content', {
+  asks: ['queue'],
+  settings: {
+    /** Wraps every tenant's keys: without it nothing stored can be read. */
+    CONTENT_MASTER_KEY: key32,
+    /** Largest mail taken in, in bytes of its raw form. */
+    MAX_MESSAGE_BYTES: positiveInteger.default(25 * 1024 * 1024),
+  },
+})

@@ -1,0 +1,22 @@
+import { type Caller, requireUser } from '#platform/caller/caller.ts'
+import { AppError } from '#platform/errors.ts'
+
+/**
+ * Id of the user who asks, for what belongs to one person.
+ * @throws AppError FORBIDDEN for a caller without one: staff, services, a token that names no user
+ */
+export function requireOwnUserId(caller: Caller): string {
+  const { userId } = requireUser(caller)
+  if (userId === null) throw new AppError('FORBIDDEN', 'this is for a user, and the token names none')
+  return userId
+}
+
+/** Whether the caller is this user: what a reference from another tier names proves nothing. */
+export function isOwnUser(caller: Caller, id: string | undefined): boolean {
+  return caller.kind === 'user' && caller.userId !== null && caller.userId === id?.toLowerCase()
+}
+
+/** Whether the caller is a user with one of the roles; for fields that are null to everyone else. */
+export function hasRole(caller: Caller, ...anyOfRoles: string[]): boolean {
+  return caller.kind === 'user' && anyOfRoles.some((role) => caller.roles.includes(role))
+}

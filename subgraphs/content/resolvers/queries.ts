@@ -1,0 +1,23 @@
+import type { QueryResolvers } from '#graphql/content'
+import { requireUser } from '#platform/caller/caller.ts'
+import { findAccesses } from '../services/accessLog.ts'
+import { findNotifications, findPreferences } from '../services/notifications.ts'
+import { findRetentionPolicies } from '../services/retentionPolicies.ts'
+import { getStorage } from '../services/storage.ts'
+import { findTransactionalEmails } from '../services/transactionalEmails.ts'
+import { findUploads } from '../services/uploads.ts'
+import { requireOwnUserId } from './callers.ts'
+
+export const queries: QueryResolvers = {
+  contentObject: (_root, { storageKey }, { caller, loaders }) =>
+    requireUser(caller) && loaders.contentObjects.load(storageKey),
+  attachment: (_root, { id }, { caller, loaders }) => requireUser(caller) && loaders.attachments.load(id),
+  transactionalEmails: (_root, args, { caller, db }) =>
+    requireUser(caller, 'owner', 'admin') && findTransactionalEmails(db, args),
+  notifications: (_root, args, { caller, db }) => findNotifications(db, requireOwnUserId(caller), args),
+  notificationPreferences: (_root, _args, { caller, db }) => findPreferences(db, requireOwnUserId(caller)),
+  retentionPolicies: (_root, args, { caller, db }) => requireUser(caller) && findRetentionPolicies(db, args),
+  contentAccessLog: (_root, args, { caller, db }) => requireUser(caller, 'owner', 'admin') && findAccesses(db, args),
+  uploads: (_root, args, { caller, db }) => requireUser(caller) && findUploads(db, args),
+  storageStats: (_root, _args, { caller, db }) => requireUser(caller) && getStorage(db),
+}
