@@ -28,13 +28,13 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
   const metrics = makeMetrics('gateway')
   const apollo = await startApollo(config, log)
   const verifyToken = makeTokenVerifier(config.tokens)
-  const requests = new WeakMap<FastifyRequest, { client: Client | null; requestId: string }>()
+  const clients = new WeakMap<FastifyRequest, Client>()
 
   const answer = fastifyApolloHandler(apollo, {
-    context: async (request): Promise<GatewayContext> => {
-      const { client, requestId } = requests.get(request) ?? {}
-      if (!client || !requestId) throw new AppError('UNAUTHENTICATED', 'a bearer token is required')
-      const caller = { ...client, requestId }
+    context: async (request, reply): Promise<GatewayContext> => {
+      const client = clients.get(request)
+      if (!client) throw new AppError('UNAUTHENTICATED', 'a bearer token is required')
+      const caller = { ...client, requestId: String(reply.getHeader('x-request-id')) }
       return { caller, signed: new Map(), log: logForCaller(log, { ...caller, from: 'gateway' }) }
     },
   })
@@ -52,7 +52,11 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
       const requestId = requestIdOf(request)
       reply.header('x-request-id', requestId)
       const explorer = config.explorer && asksForExplorer(request)
-      requests.set(request, { client: explorer ? null : await verifyToken(request.headers.authorization), requestId })
+      if (!explorer) {
+        reply.header('www-authenticate', 'Bearer')
+        clients.set(request, await verifyToken(request.headers.authorization))
+        reply.removeHeader('www-authenticate')
+      }
     },
     handler: answer,
   })

@@ -21,7 +21,7 @@ export function answerFaultsAsGraphql(app: FastifyInstance, log: Log) {
   app.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const { code, message, extensions } = describe(error)
     if (code === 'INTERNAL') log.error({ err: error, url: request.url }, 'unforeseen error')
-    if (code === 'UNAUTHENTICATED') log.info({ reason: reasonOf(error), url: request.url }, 'refused a caller')
+    if (code === 'UNAUTHENTICATED') log.info({ reason: reasonOf(error) }, 'refused a caller')
     return reply.code(STATUS[code]).send({ errors: [{ message, extensions: { ...extensions, code } }] })
   })
   app.setNotFoundHandler((_request, reply) =>

@@ -21,6 +21,9 @@ const DATABASE_AWAY: ReadonlySet<unknown> = new Set([
   ...['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections'],
 ])
 
+/** How pg's pool says that no connection came free in time; it has no code. */
+const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
+
 /**
  * The error as it may leave the process: its code is one of ours, and only messages meant for the caller are kept.
  * Everything unforeseen becomes INTERNAL "internal error"; `isUnforeseen` tells which those are, for the log.
@@ -64,9 +67,9 @@ function isArgumentFault(error: unknown): boolean {
 }
 
 function isDatabaseAway(error: unknown): boolean {
-  let link = error as { code?: unknown; kind?: unknown; cause?: unknown } | null | undefined
+  let link = error as { code?: unknown; kind?: unknown; message?: unknown; cause?: unknown } | null | undefined
   for (let depth = 0; typeof link === 'object' && link !== null && depth < 5; depth += 1) {
-    if (DATABASE_AWAY.has(link.code) || DATABASE_AWAY.has(link.kind)) return true
+    if (DATABASE_AWAY.has(link.code) || DATABASE_AWAY.has(link.kind) || link.message === POOL_TIMEOUT) return true
     link = link.cause as typeof link
   }
   return false

@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
+import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import { makeDevToken, type TokenOptions, type TokenSubject } from '#platform/caller/developmentToken.ts'
+import { callerKeyName } from '#platform/caller/edges.ts'
+import { parseConfig } from '#platform/config.ts'
+import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
+import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
+import { closeIdleConnections } from '#platform/graph/httpPost.ts'
+import { makeServiceClient, type ServiceClient } from '#platform/graph/serviceClient.ts'
+import { loadDevKey } from '#platform/local/devKey.ts'
+import { localEnvironment, type ProcessSettings } from '#platform/local/environment.ts'
+import { findFreePort } from '#platform/local/freePort.ts'
+import { buildGateway } from '../../gateway/app.ts'
+import { gatewayConfig } from '../../gateway/config.ts'
+import { createTierDatabase, type TierDatabase } from './postgres.ts'
+import { startTierServer, type TierServer } from './tierServers.ts'
+
+/** What a server answered; `data` and `errors` as GraphQL has them. */
+export type GraphAnswer = {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
+  data: any
+  errors: { message: string; path?: (string | number)[]; extensions: { code: string; tier?: Tier } }[] | undefined
+  extensions: Record<string, unknown> | undefined
+  /** The body as it came, for what must not be in it. */
+  text: string
+}
+
+/** Owners of the two demo tenants. */
+export const DEMO: TokenSubject = owner('demo')
+export const RIVAL: TokenSubject = owner('rival')
+
+/** The whole platform in this process: real databases, real HTTP between its parts. */
+export class TestPlatform {
+  readonly url: string
+  readonly databases: Record<Tier, TierDatabase>
+  readonly settings: ReturnType<typeof localEnvironment>
+  private readonly dataDir: string
+  private readonly servers = new Map<Tier, TierServer>()
+  private closeGateway: () => Promise<void> = async () => {}
+
+  constructor(parts: Pick<TestPlatform, 'databases' | 'settings'> & { dataDir: string }) {
+    this.databases = parts.databases
+    this.settings = parts.settings
+    this.dataDir = parts.dataDir
+    this.url = `http://127.0.0.1:${this.settings.gateway.GATEWAY_PORT}/graphql`
+  }
+
+  async startTier(tier: Tier): Promise<void> {
+    this.servers.set(tier, await startTierServer(tier, this.settings[tier]))
+  }
+
+  async stopTier(tier: Tier): Promise<void> {
+    await this.servers.get(tier)?.close()
+    this.servers.delete(tier)
+  }
+
+  async startGateway(): Promise<void> {
+    const config = parseConfig(gatewayConfig, this.settings.gateway)
+    const { app, close } = await buildGateway(config)
+    this.closeGateway = close
+    await app.listen(config)
+  }
+
+  /** A bearer token, by default for the demo tenant's owner. */
+  async token(subject: TokenSubject = DEMO, options?: TokenOptions): Promise<string> {
+    const { privateKey } = await loadDevKey(this.dataDir)
+    return makeDevToken(privateKey, subject, options)
+  }
+
+  /** Signs any claims with the development key: tokens as an issuer should never make them. */
+  async sign(claims: JWTPayload): Promise<string> {
+    const { privateKey } = await loadDevKey(this.dataDir)
+    const token = new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: privateKey.kid })
+    return token.sign(await importJWK(privateKey, 'ES256'))
+  }
+
+  /** The public half of the development key, as the gateway has it. */
+  async publicKey(): Promise<JWK> {
+    const { d: _private, ...publicKey } = (await loadDevKey(this.dataDir)).privateKey
+    return publicKey
+  }
+
+  /** Asks the gateway as a client, by default as the demo tenant's owner. */
+  async ask(query: string, variables: object = {}, as: TokenSubject | { token: string } = DEMO): Promise<GraphAnswer> {
+    const token = 'token' in as ? as.token : await this.token(as)
+    return postGraphql(this.url, { query, variables }, { authorization: `Bearer ${token}` })
+  }
+
+  /** Asks one tier's subgraph directly as a service; development tools may. */
+  tierClient(tier: Tier): ServiceClient {
+    return makeServiceClient({ from: 'cli', to: tier, key: this.key('cli', tier), url: this.tierUrl(tier) })
+  }
+
+  /** Asks one tier's subgraph directly with these headers and nothing else. */
+  askTier(tier: Tier, query: string, headers: Record<string, string> = {}, variables: object = {}) {
+    return postGraphql(this.tierUrl(tier), { query, variables }, headers)
+  }
+
+  /** A signed caller header, by default the gateway's for the demo tenant's owner. */
+  callerHeader(tier: Tier, caller: Partial<Caller> = {}, key = this.key(caller.from ?? 'gateway', tier)) {
+    const whole = { ...DEMO, requestId: 'test-request', ...caller }
+    return { [CALLER_HEADER]: signCaller(whole, { from: caller.from ?? 'gateway', to: tier, key }) }
+  }
+
+  /** The key of one edge. */
+  key(from: string, to: Tier): Buffer {
+    return Buffer.from(this.settings[to][callerKeyName(from, to)] ?? '', 'base64')
+  }
+
+  tierUrl(tier: Tier): string {
+    return String(this.settings.gateway[`${tier.toUpperCase()}_URL`])
+  }
+
+  async stop(): Promise<void> {
+    await this.closeGateway()
+    await Promise.all([...this.servers.keys()].map((tier) => this.stopTier(tier)))
+    closeIdleConnections()
+    await Promise.all(Object.values(this.databases).map((database) => database.drop()))
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+}
+
+/** Starts the platform on databases of its own and free ports; for `beforeAll`, with `stop` in `afterAll`. */
+export async function startPlatform({ tiers = TIERS }: { tiers?: readonly Tier[] } = {}): Promise<TestPlatform> {
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-graph-'))
+  await loadDevKey(dataDir)
+  const databases = Object.fromEntries(
+    await Promise.all(tiers.map(async (tier) => [tier, await createTierDatabase(tier)] as const)),
+  ) as Record<Tier, TierDatabase>
+  const names = ['gateway', ...TIERS, 'worker', 'postgres', 'redis'] as const
+  const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await findFreePort()])))
+  const settings = localEnvironment(dataDir, ports, databaseSettings(databases))
+  for (const process of Object.values(settings)) process.LOG_LEVEL = globalThis.process.env.TEST_LOG_LEVEL ?? 'silent'
+  const platform = new TestPlatform({ databases, settings, dataDir })
+  await Promise.all(tiers.map((tier) => platform.startTier(tier)))
+  await platform.startGateway()
+  return platform
+}
+
+function databaseSettings(databases: Partial<Record<Tier, TierDatabase>>): ProcessSettings {
+  return Object.fromEntries(
+    Object.entries(databases).flatMap(([tier, { url, systemUrl, ownerUrl }]) => [
+      [`${tier.toUpperCase()}_DATABASE_URL`, url],
+      [`${tier.toUpperCase()}_SYSTEM_DATABASE_URL`, systemUrl],
+      [`${tier.toUpperCase()}_OWNER_DATABASE_URL`, ownerUrl],
+    ]),
+  )
+}
+
+/** Posts one GraphQL request; for tests of what an arbitrary client may send. */
+export async function postGraphql(url: string, body: unknown, headers: Record<string, string>): Promise<GraphAnswer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  const text = await response.text()
+  const { data, errors, extensions } = JSON.parse(text)
+  return { status: response.status, headers: response.headers, data, errors, extensions, text }
+}
+
+function owner(tenant: keyof typeof DEMO_TENANTS): TokenSubject {
+  return { kind: 'user', tenantId: DEMO_TENANTS[tenant], userId: DEMO_OWNERS[tenant].id, roles: ['owner'] }
+}
