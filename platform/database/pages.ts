@@ -52,10 +52,13 @@ export type PageDelegate = {
   count(args?: any): PromiseLike<any>
 }
 
-type Shape<Delegate> = Pick<Types.Public.Args<Delegate, 'findMany'>, 'select' | 'include' | 'omit'>
+type FindArgs<Delegate> = Types.Public.Args<Delegate, 'findMany'>
+type Shape<Delegate> = {
+  [Key in keyof FindArgs<Delegate> & ('select' | 'include' | 'omit')]?: FindArgs<Delegate>[Key]
+}
 
 export type PageQuery<Delegate> = {
-  where?: Types.Public.Args<Delegate, 'findMany'>['where']
+  where?: FindArgs<Delegate>['where']
   /** `id` is added as the last column unless it is there: a cursor must point between two rows. */
   sort: readonly SortField[]
   first?: number | null
