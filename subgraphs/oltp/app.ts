@@ -1,0 +1,45 @@
+import type { z } from 'zod'
+import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
+import { openTierDatabase } from '#platform/database/tierDatabase.ts'
+import { makeServiceClient } from '#platform/graph/serviceClient.ts'
+import { type Log, makeLog } from '#platform/log.ts'
+import { startRelay } from '#platform/outbox/relay.ts'
+import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
+import { PrismaClient } from '#prisma/oltp'
+import type { oltpConfig } from './config.ts'
+import { makeContext } from './context.ts'
+import { routes } from './events.ts'
+import { resolvers } from './resolvers.ts'
+
+export type OltpConfig = z.output<typeof oltpConfig>
+
+/** Builds the oltp tier (database, relay, subgraph) without listening; `close` ends all of it. */
+export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', config.logLevel)) {
+  const db = openTierDatabase(config.database, PrismaClient)
+  const content = makeServiceClient(config.asks.content)
+  const relay = startRelay({
+    tier: 'oltp',
+    systemSql: db.systemSql,
+    queue: makeServiceClient(config.asks.queue),
+    routes,
+    log,
+  })
+  const maxMessageBytes = config.settings.MAX_MESSAGE_BYTES
+  const parts = { db, content, relay, maxMessageBytes }
+  const subgraph = await buildSubgraph({
+    tier: 'oltp',
+    schemaPath: new URL('schema.graphql', import.meta.url),
+    resolvers,
+    callerKeys: config.callerKeys,
+    makeContext: (base) => makeContext(base, parts),
+    ready: () => runAsTenant(PLATFORM_TENANT, () => db.tenantSql.query('SELECT 1')),
+    close: async () => {
+      await relay.stop()
+      await db.close()
+    },
+    log,
+    // Base64 takes four bytes for three; with room for a mail that is a little over the limit, so that it is told so.
+    bodyLimit: Math.ceil(maxMessageBytes * 1.4) + 1024 * 1024,
+  })
+  return { subgraph, db, relay }
+}

@@ -1,0 +1,16 @@
+import { EMAIL_EVENT_TYPES, type EmailEventType } from '#platform/contracts/emailEvent.ts'
+import type { OutboxRoute, OutboxRoutes } from '#platform/outbox/relay.ts'
+
+/** Name of an email event on the outbox: `email.sent`. */
+export function emailEventName(eventType: EmailEventType): string {
+  return `email.${eventType}`
+}
+
+const rollUp: OutboxRoute = { queueName: 'analytics-processing', jobType: 'rollUpEvents' }
+
+/** Which job each event of this tier becomes. */
+export const routes: OutboxRoutes = {
+  ...Object.fromEntries(EMAIL_EVENT_TYPES.map((eventType) => [emailEventName(eventType), rollUp])),
+  'audit.recorded': { queueName: 'analytics-processing', jobType: 'recordAudit' },
+  'notification.requested': { queueName: 'notification-delivery', jobType: 'deliverNotification' },
+}

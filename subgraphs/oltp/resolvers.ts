@@ -1,0 +1,39 @@
+import type { Resolvers } from '#graphql/oltp'
+import { campaign, campaignEnrollment, campaignMetrics, campaignSequenceStep, template } from './resolvers/campaigns.ts'
+import {
+  domain,
+  domainIpAssignment,
+  emailAccount,
+  smtpIpAddress,
+  subscription,
+  vpsInstance,
+} from './resolvers/infrastructure.ts'
+import { contentObject, inboxMessageRef, lead, suppression } from './resolvers/messages.ts'
+import { mutations } from './resolvers/mutations.ts'
+import { company, teamMember, tenant, user } from './resolvers/people.ts'
+import { queries } from './resolvers/queries.ts'
+
+/** Resolvers of every field that is not simply a column of its row. */
+export const resolvers: Resolvers = {
+  Query: queries,
+  Mutation: mutations,
+  Tenant: tenant,
+  User: user,
+  TeamMember: teamMember,
+  Company: company,
+  Campaign: campaign,
+  CampaignMetrics: campaignMetrics,
+  CampaignSequenceStep: campaignSequenceStep,
+  CampaignEnrollment: campaignEnrollment,
+  Template: template,
+  InboxMessageRef: inboxMessageRef,
+  ContentObject: contentObject,
+  Lead: lead,
+  Suppression: suppression,
+  Domain: domain,
+  EmailAccount: emailAccount,
+  DomainIpAssignment: domainIpAssignment,
+  SmtpIpAddress: smtpIpAddress,
+  VpsInstance: vpsInstance,
+  Subscription: subscription,
+}

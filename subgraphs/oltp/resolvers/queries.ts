@@ -1,0 +1,61 @@
+import type { QueryResolvers } from '#graphql/oltp'
+import { requireService, requireUser } from '#platform/caller/caller.ts'
+import { outboxFrontier } from '#platform/outbox/frontier.ts'
+import type { Context } from '../context.ts'
+import { findCampaigns } from '../services/campaigns.ts'
+import { findDomains, findIpAssignments } from '../services/domains.ts'
+import { findEmailAccounts } from '../services/emailAccounts.ts'
+import {
+  findOutboxEvents,
+  findSmtpIp,
+  findSmtpIps,
+  findVpsInstance,
+  findVpsInstances,
+} from '../services/infrastructure.ts'
+import { findLeads } from '../services/leads.ts'
+import { findMessages } from '../services/messages.ts'
+import { readAsStaff } from '../services/staffAccess.ts'
+import { findSuppressions } from '../services/suppressions.ts'
+import { findTemplates } from '../services/templates.ts'
+import { findCompanies, findPlans, findSubscription, findTeam, findViewer, getTenant } from '../services/tenants.ts'
+
+/** The request's context once a tenant's user is known to ask. */
+function asUser(context: Context): Context {
+  requireUser(context.caller)
+  return context
+}
+
+export const queries: QueryResolvers = {
+  viewer: (_, _args, context) => findViewer(context),
+  tenant: (_, _args, context) => getTenant(context, requireUser(context.caller).tenantId),
+  company: (_, { id }, context) => asUser(context).loaders.companies.load(id),
+  companies: (_, args, context) => findCompanies(asUser(context).db, args),
+  team: (_, args, context) => findTeam(asUser(context).db, args),
+  campaign: (_, { id }, context) => asUser(context).loaders.campaigns.load(id),
+  campaigns: (_, args, context) => findCampaigns(asUser(context).db, args),
+  message: (_, { id }, context) => asUser(context).loaders.messages.load(id),
+  messages: (_, args, context) => findMessages(asUser(context).db, args),
+  lead: (_, { id }, context) => asUser(context).loaders.leads.load(id),
+  leads: (_, args, context) => findLeads(asUser(context).db, args),
+  template: (_, { id }, context) => asUser(context).loaders.templates.load(id),
+  templates: (_, args, context) => findTemplates(asUser(context).db, args),
+  domain: (_, { id }, context) => asUser(context).loaders.domains.load(id),
+  domains: (_, args, context) => findDomains(asUser(context).db, args),
+  emailAccount: (_, { id }, context) => asUser(context).loaders.emailAccounts.load(id),
+  emailAccounts: (_, args, context) => findEmailAccounts(asUser(context).db, args),
+  suppressions: (_, args, context) => findSuppressions(asUser(context).db, args),
+  plans: (_, _args, context) => findPlans(asUser(context).db),
+  subscription: (_, _args, context) => findSubscription(asUser(context).db),
+  domainIpAssignments: (_, args, context) => findIpAssignments(asUser(context).db, args),
+
+  vpsInstance: (_, { id }, context) => readAsStaff(context, 'VpsInstance', () => findVpsInstance(context, id)),
+  vpsInstances: (_, args, context) => readAsStaff(context, 'VpsInstance', () => findVpsInstances(context.db, args)),
+  smtpIp: (_, { id }, context) => readAsStaff(context, 'SmtpIpAddress', () => findSmtpIp(context, id)),
+  smtpIps: (_, args, context) => readAsStaff(context, 'SmtpIpAddress', () => findSmtpIps(context.db, args)),
+  outboxEvents: (_, args, context) => readAsStaff(context, 'OutboxEvent', () => findOutboxEvents(context.db, args)),
+
+  outboxFrontier: (_, _args, { caller, db }) => {
+    requireService(caller)
+    return outboxFrontier(db.systemSql)
+  },
+}

@@ -1,0 +1,40 @@
+import { AppError } from '#platform/errors.ts'
+
+/**
+ * A text that a client wants stored, without the space around it.
+ * @throws AppError INVALID_INPUT when it is empty, longer than `max` characters, or holds a NUL, which PostgreSQL can't
+ */
+export function readText(text: string, field: string, max: number): string {
+  const trimmed = text.trim()
+  if (trimmed === '') throw new AppError('INVALID_INPUT', `${field}: is empty`)
+  if (trimmed.length > max) throw new AppError('INVALID_INPUT', `${field}: has more than ${max} characters`)
+  return requireNoNul(trimmed, field)
+}
+
+/**
+ * A text to compare with; none doesn't filter.
+ * @throws AppError INVALID_INPUT when it holds a NUL
+ */
+export function filterText(text: string | null | undefined, field: string): string | undefined {
+  return text == null ? undefined : requireNoNul(text, field)
+}
+
+/** A text to be found anywhere and in any case, as Prisma takes it; `%` and `_` stand for themselves. */
+export function filterSearch(text: string | null | undefined) {
+  const wanted = filterText(text?.trim() || null, 'search')
+  if (wanted === undefined) return undefined
+  return { contains: wanted.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const }
+}
+
+/** Text of a mail as PostgreSQL can keep it: without NULs and broken characters, at most `max` long; null when empty. */
+export function cleanText(text: string | null | undefined, max: number): string | null {
+  if (!text) return null
+  // The round trip makes lone surrogates, also one that slice() cut, into replacement characters.
+  const clean = Buffer.from(text.replaceAll('\0', '').slice(0, max)).toString()
+  return clean === '' ? null : clean
+}
+
+function requireNoNul(text: string, field: string): string {
+  if (text.includes('\0')) throw new AppError('INVALID_INPUT', `${field}: holds a NUL character`)
+  return text
+}
