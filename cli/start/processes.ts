@@ -6,9 +6,6 @@ import type { ServiceSpec } from './service.ts'
 /** The services of a local platform: four subgraphs, the worker, the gateway. */
 export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate'>
 
-/** Worth loading before the databases are there. Nothing runs on import. */
-const SUBGRAPH_MODULES = ['#platform/subgraph/subgraph.ts', '#platform/database/tierDatabase.ts']
-
 /** What to run for each service. */
 export function serviceSpecs(
   ports: LocalPorts,
@@ -23,13 +20,10 @@ export function serviceSpecs(
     env: { ...inherited, ...settings[name] },
     readyUrl: `http://127.0.0.1:${ports[name]}/health/ready`,
   })
-  const subgraphs = TIERS.map((tier) => [
-    tier,
-    spec(tier, `subgraphs/${tier}/server.ts`, [...SUBGRAPH_MODULES, `#prisma/${tier}`]),
-  ])
+  const subgraphs = TIERS.map((tier) => [tier, spec(tier, `subgraphs/${tier}/server.ts`, [`subgraphs/${tier}/app.ts`])])
   return {
     ...(Object.fromEntries(subgraphs) as Record<(typeof TIERS)[number], ServiceSpec>),
-    worker: spec('worker', 'subgraphs/queue/worker.ts', ['#platform/database/tierDatabase.ts', '#prisma/queue']),
-    gateway: spec('gateway', 'gateway/server.ts', []),
+    worker: spec('worker', 'subgraphs/queue/worker.ts', ['platform/health.ts', 'platform/database/tierDatabase.ts']),
+    gateway: spec('gateway', 'gateway/server.ts', ['gateway/app.ts']),
   }
 }

@@ -11,7 +11,7 @@ export type ServiceSpec = {
   name: ServiceName
   /** The program, from the repository's folder. */
   entry: string
-  /** Modules worth loading before the databases are there. */
+  /** Files worth loading before the databases are there; importing them must do nothing by itself. */
   preload: string[]
   env: NodeJS.ProcessEnv
   /** Answers 200 once the service can work. */
