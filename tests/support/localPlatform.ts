@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +14,7 @@ export type StartFolder = { dataDir: string; env: NodeJS.ProcessEnv; remove(): v
 
 export async function makeStartFolder(): Promise<StartFolder> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-start-'))
+  chmodSync(dataDir, 0o711)
   const ports = new Set<number>()
   while (ports.size < Object.keys(PORT_SETTINGS).length) ports.add(await findFreePort())
   const settings = Object.values(PORT_SETTINGS).map((name, index) => [name, String([...ports][index])])

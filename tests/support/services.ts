@@ -3,7 +3,7 @@
  * any other program and not through Jest. Prints one line of JSON when ready, and stops when its input closes, which also
  * happens when the test run is killed.
  */
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
@@ -16,6 +16,8 @@ import { migrateUp } from '#platform/prisma/migrate.ts'
 import type { TestServices } from './postgres.ts'
 
 const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-test-'))
+// PostgreSQL's account has to pass through.
+chmodSync(dataDir, 0o711)
 let postgres: RunningPostgres | undefined
 let redis: RunningRedis | undefined
 
