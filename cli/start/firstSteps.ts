@@ -1,7 +1,7 @@
 import { makeDevToken } from '#platform/caller/developmentToken.ts'
 import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
 import { loadDevKey } from '#platform/local/devKey.ts'
-import type { LocalPorts } from '#platform/local/settings.ts'
+import { type LocalPorts, reachableHost } from '#platform/local/settings.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The first question to ask: its answer comes out of all four databases. */
@@ -18,7 +18,7 @@ type FirstSteps = { dataDir: string; ports: LocalPorts; env: NodeJS.ProcessEnv; 
 
 /** The last thing a start prints: the graph's address, what to paste to get an answer, and where to go on. */
 export async function printFirstSteps({ dataDir, ports, env, terminal }: FirstSteps): Promise<void> {
-  const url = `http://127.0.0.1:${ports.gateway}/graphql`
+  const url = `http://${reachableHost(env)}:${ports.gateway}/graphql`
   terminal.print(`ready  ${url}`)
   if (env.JWKS_URL || env.JWKS_FILE) {
     terminal.print(`\nTokens come from your own issuer. Explorer: ${url} in a browser. Ctrl-C stops everything.`)

@@ -1,6 +1,6 @@
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { inheritedEnvironment, type ProcessName, type ProcessSettings } from '#platform/local/environment.ts'
-import type { LocalPorts } from '#platform/local/settings.ts'
+import { type LocalPorts, reachableHost } from '#platform/local/settings.ts'
 import type { ServiceSpec } from './service.ts'
 
 /** The services of a local platform: four subgraphs, the worker, the gateway. */
@@ -18,7 +18,7 @@ export function serviceSpecs(
     entry,
     preload,
     env: { ...inherited, ...settings[name] },
-    readyUrl: `http://127.0.0.1:${ports[name]}/health/ready`,
+    readyUrl: `http://${reachableHost(env)}:${ports[name]}/health/ready`,
   })
   const subgraphs = TIERS.map((tier) => [tier, spec(tier, `subgraphs/${tier}/server.ts`, [`subgraphs/${tier}/app.ts`])])
   return {

@@ -4,17 +4,19 @@ export type Terminal = {
   step(message: string): void
   /** How far a long step has got; on anything but a terminal, at most one line each five seconds. */
   progress(message: string): void
-  /** Something that went wrong but is being dealt with. */
+  /** Something that went wrong but is being dealt with; the same again within ten seconds is not shown. */
   warn(message: string): void
   /** Text as it is, for the result. */
   print(text: string): void
 }
 
 const QUIET_MS = 5_000
+const REPEAT_MS = 10_000
 
 export function makeTerminal(out: NodeJS.WriteStream = process.stdout): Terminal {
   const interactive = Boolean(out.isTTY)
   let lastProgress = 0
+  const lastWarned = new Map<string, number>()
   let unfinishedLine = false
   // A reader that goes away (`npm start | head`) is no reason to fall.
   out.on('error', () => {})
@@ -36,7 +38,13 @@ export function makeTerminal(out: NodeJS.WriteStream = process.stdout): Terminal
         line(`${clock()}  ${message}`)
       }
     },
-    warn: (message) => line(`${clock()}  warning: ${message}`),
+    warn(message) {
+      const now = performance.now()
+      if (now - (lastWarned.get(message) ?? -REPEAT_MS) < REPEAT_MS) return
+      if (lastWarned.size > 100) lastWarned.clear()
+      lastWarned.set(message, now)
+      line(`${clock()}  warning: ${message}`)
+    },
     print: line,
   }
 }

@@ -2,7 +2,7 @@ import { callerKeyName, EDGES, tierUrlName } from '#platform/caller/edges.ts'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { jwksFile } from './devKey.ts'
 import { loadSecrets, type RolePasswords } from './secrets.ts'
-import { type LocalPorts, PORT_SETTINGS } from './settings.ts'
+import { type LocalPorts, PORT_SETTINGS, reachableHost } from './settings.ts'
 import { StartProblem } from './startProblem.ts'
 
 /** Settings of one process, by variable name. */
@@ -27,6 +27,7 @@ export function localEnvironment(
   overrides: Env = {},
 ): Record<ProcessName, ProcessSettings> {
   const secrets = loadSecrets(dataDir)
+  const host = reachableHost(overrides)
   const databases = Object.assign(
     {},
     ...TIERS.map((tier) => databaseUrls(tier, secrets.databases[tier], ports, overrides)),
@@ -34,7 +35,7 @@ export function localEnvironment(
   const generated: ProcessSettings = {
     ...secrets.callerKeys,
     ...databases,
-    ...Object.fromEntries(TIERS.map((tier) => [tierUrlName(tier), `http://127.0.0.1:${ports[tier]}/graphql`])),
+    ...Object.fromEntries(TIERS.map((tier) => [tierUrlName(tier), `http://${host}:${ports[tier]}/graphql`])),
     ...Object.fromEntries(
       Object.entries(PORT_SETTINGS).map(([name, key]) => [key, String(ports[name as keyof LocalPorts])]),
     ),

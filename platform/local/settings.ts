@@ -29,6 +29,11 @@ export const PORT_SETTINGS: Record<keyof LocalPorts, string> = {
   redis: 'REDIS_PORT',
 }
 
+/** Where this machine reaches a service that listens on HOST. */
+export function reachableHost({ HOST }: NodeJS.ProcessEnv): string {
+  return !HOST || HOST === '0.0.0.0' || HOST === '::' ? '127.0.0.1' : HOST
+}
+
 const schema = z.object({
   DATA_DIR: z.string().default('.data'),
   GATEWAY_PORT: port.default(4000),
