@@ -1,6 +1,13 @@
 import { createHmac } from 'node:crypto'
 import { promisify } from 'node:util'
-import { brotliCompress, brotliDecompress, constants, gunzip } from 'node:zlib'
+import {
+  brotliCompress,
+  brotliCompressSync,
+  brotliDecompress,
+  brotliDecompressSync,
+  constants,
+  gunzip,
+} from 'node:zlib'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Database } from '../database.ts'
@@ -23,6 +30,11 @@ const QUALITY = 5
 const SMALLEST_COMPRESSED = 64
 /** Compression that saves less is not worth undoing at every read. */
 const WORTHWHILE = 0.95
+/** From here on another thread does it; for less, handing it over takes longer (0.4 ms) than doing it (0.2 ms for 5 KB). */
+const LARGE = 64 * 1024
+
+const compressInThread = promisify(brotliCompress)
+const decompressInThread = promisify(brotliDecompress)
 
 /** Makes equal bytes of a tenant equal by hash, small, and unreadable without the tenant's key. */
 export async function packBlob(bytes: Buffer, key: TenantKey): Promise<PackedBlob> {
@@ -37,17 +49,18 @@ export async function packBlob(bytes: Buffer, key: TenantKey): Promise<PackedBlo
   }
 }
 
-/** Compressed bytes, by a thread of libuv's pool; null when there is nothing to gain. */
+/** Compressed bytes; null when there is nothing to gain. */
 async function compress(bytes: Buffer): Promise<Buffer | null> {
   if (bytes.length < SMALLEST_COMPRESSED) return null
-  const compressed = await promisify(brotliCompress)(bytes, {
+  const options = {
     params: {
       [constants.BROTLI_PARAM_QUALITY]: QUALITY,
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
       // A window larger than the bytes only costs memory to set up.
       [constants.BROTLI_PARAM_LGWIN]: Math.min(22, Math.max(16, Math.ceil(Math.log2(bytes.length)))),
     },
-  })
+  }
+  const compressed = bytes.length < LARGE ? brotliCompressSync(bytes, options) : await compressInThread(bytes, options)
   return compressed.length < bytes.length * WORTHWHILE ? compressed : null
 }
 
@@ -96,7 +109,8 @@ async function unpack(row: BlobRow, keys: TenantKeys): Promise<Buffer> {
 async function decompress(bytes: Buffer, { codec, raw_size_bytes }: BlobRow): Promise<Buffer> {
   const options = { maxOutputLength: Math.max(raw_size_bytes, 1) }
   if (codec === 'identity') return bytes
-  if (codec === 'brotli') return promisify(brotliDecompress)(bytes, options)
+  if (codec === 'brotli' && raw_size_bytes < LARGE) return brotliDecompressSync(bytes, options)
+  if (codec === 'brotli') return decompressInThread(bytes, options)
   if (codec === 'gzip') return promisify(gunzip)(bytes, options)
   throw new AppError('INTERNAL', `the codec ${codec} is not known to this version`)
 }

@@ -4,7 +4,6 @@ import { type PackedBlob, packBlob } from './blobs.ts'
 import type { Envelope } from './mailEnvelope.ts'
 import type { MailKind } from './mailKinds.ts'
 import type { ParsedMail } from './mailParsing.ts'
-import { makeSearchText, type SearchText } from './searchText.ts'
 import type { TenantKey } from './tenantKeys.ts'
 
 /** What a stored mail tells the mail flow, as it is kept with it. `date` is ISO 8601. */
@@ -16,7 +15,6 @@ export type PackedMessage = {
   storageKey: string
   mail: ParsedMail
   envelope: StoredEnvelope
-  search: SearchText
   raw: PackedBlob
   text: PackedBlob | null
   html: PackedBlob | null
@@ -51,7 +49,6 @@ export async function packMessage(message: {
       date: envelope.date?.toISOString() ?? null,
       hasAttachments: files.length > 0,
     },
-    search: makeSearchText(mail),
     raw,
     text,
     html,

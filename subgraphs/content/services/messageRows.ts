@@ -16,7 +16,7 @@ const INSERT_MESSAGES = `
   WITH messages AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($3::jsonb) AS m(
       id uuid, storage_key text, raw_hash text, text_hash text, html_hash text, headers jsonb, envelope jsonb,
-      parse_status text, parse_problems jsonb, raw_size int, stored_size int, words text, pieces text, files jsonb)
+      parse_status text, parse_problems jsonb, raw_size int, stored_size int, files jsonb)
   ), kept AS (
     SELECT least(2555, (SELECT retention_days FROM retention_policies
       WHERE tenant_id = $1 AND content_type = 'email' AND is_active ORDER BY priority, id LIMIT 1)) AS days
@@ -55,9 +55,6 @@ const INSERT_MESSAGES = `
     SELECT $1, id, storage_key, position, filename, mime_type, declared_mime_type, size, disposition, content_id,
       decode(hash, 'hex'), $2
     FROM files
-  ), indexed AS (
-    INSERT INTO content_search (tenant_id, storage_key, search_vector, trigram_text)
-    SELECT $1, storage_key, to_tsvector('simple', words), pieces FROM messages JOIN stored USING (storage_key)
   )
   SELECT storage_key FROM stored`
 
@@ -96,7 +93,7 @@ function partsOf({ raw, text, html, files }: PackedMessage): PackedBlob[] {
 }
 
 function messageRow(message: PackedMessage) {
-  const { id, storageKey, mail, envelope, search, raw, text, html, files } = message
+  const { id, storageKey, mail, envelope, raw, text, html, files } = message
   return {
     id,
     storage_key: storageKey,
@@ -109,8 +106,6 @@ function messageRow(message: PackedMessage) {
     parse_problems: mail.parseProblems,
     raw_size: raw.rawSizeBytes,
     stored_size: partsOf(message).reduce((sum, { bytes }) => sum + bytes.length, 0),
-    words: search.words,
-    pieces: search.pieces,
     files: files.map(({ id, file, blob }, position) => ({
       id,
       position,
