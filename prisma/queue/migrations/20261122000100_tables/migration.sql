@@ -80,10 +80,12 @@ CREATE INDEX jobs_open_accepted_idx ON jobs (job_type, accepted_at) WHERE status
 CREATE INDEX jobs_expiry_idx ON jobs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
 -- Serves Query.jobs and Tenant.jobs.
 CREATE INDEX jobs_list_idx ON jobs (tenant_id, created_at DESC, id DESC);
+-- Serves staff, who know no tenant: a job by its id, and all tenants' jobs, newest first since ids are UUIDv7.
+CREATE INDEX jobs_id_idx ON jobs (id);
 -- Serves Query.jobs filtered by status.
 CREATE INDEX jobs_status_idx ON jobs (tenant_id, status, created_at DESC, id DESC);
--- Serves a tenant's counts per queue, and its depth by priority.
-CREATE INDEX jobs_depth_idx ON jobs (tenant_id, queue_name, status) WHERE status IN ('queued', 'processing');
+-- Serves a tenant's counts per queue and the age of its backlog.
+CREATE INDEX jobs_depth_idx ON jobs (tenant_id, queue_name, status, run_at) WHERE status IN ('queued', 'processing');
 -- Serves JobQueue.failedLast24h.
 CREATE INDEX jobs_failed_idx ON jobs (tenant_id, queue_name, failed_at) WHERE status = 'failed';
 -- Serves InboxMessageRef.jobs and TransactionalEmail.job.
@@ -151,6 +153,8 @@ CREATE TABLE dead_letter_jobs (
 );
 -- Serves Query.deadLetters.
 CREATE INDEX dead_letter_jobs_list_idx ON dead_letter_jobs (tenant_id, created_at DESC, id DESC);
+-- Serves Query.deadLetters for staff.
+CREATE INDEX dead_letter_jobs_created_at_idx ON dead_letter_jobs (created_at DESC, id DESC);
 -- Serves Query.deadLetters of unresolved letters, which is what is usually asked.
 CREATE INDEX dead_letter_jobs_open_idx ON dead_letter_jobs (tenant_id, created_at DESC, id DESC) WHERE NOT is_resolved;
 -- Serves Query.deadLetterGroups and replays by error.

@@ -1,0 +1,50 @@
+import type { z } from 'zod'
+import { openTierDatabase } from '#platform/database/tierDatabase.ts'
+import { type Log, makeLog } from '#platform/log.ts'
+import type { DeliverJobs } from '#platform/outbox/delivery.ts'
+import { type Relay, startRelay } from '#platform/outbox/relay.ts'
+import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
+import { PrismaClient } from '#prisma/queue'
+import type { queueConfig } from './config.ts'
+import { makeContext } from './context.ts'
+import { enqueueJobs } from './engine/enqueue.ts'
+import { makeWakeUp } from './engine/wakeUp.ts'
+import { routes } from './events.ts'
+import { resolvers } from './resolvers/resolvers.ts'
+
+export type QueueConfig = z.output<typeof queueConfig>
+
+/** A batch of 1000 jobs with payloads is larger than the platform's usual limit. */
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024
+
+/** Builds the queue tier (database, relay, subgraph) without listening; `subgraph.close` ends all of it. */
+export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue', config.logLevel)) {
+  const db = openTierDatabase(config.database, PrismaClient)
+  const wakeUp = makeWakeUp(config.settings.REDIS_URL, log)
+  let relay: Relay | undefined
+  const parts = { db, wakeUp, relay: { wake: () => relay?.wake() } }
+  const subgraph = await buildSubgraph({
+    tier: 'queue',
+    schemaPath: new URL('schema.graphql', import.meta.url),
+    resolvers,
+    callerKeys: config.callerKeys,
+    makeContext: (base) => makeContext(base, parts),
+    ready: () => db.systemSql.query('SELECT 1'),
+    close: async () => {
+      await relay?.stop()
+      wakeUp.close()
+      await db.close()
+    },
+    log,
+    bodyLimit: BODY_LIMIT_BYTES,
+  })
+  const { registry } = subgraph.metrics
+  // Its own announcements need no detour over the graph: the queue is at hand.
+  const deliver: DeliverJobs = async (jobs) => {
+    const { results, readyQueues } = await enqueueJobs(db.systemSql, jobs)
+    wakeUp.announce(readyQueues)
+    return results
+  }
+  relay = startRelay({ tier: 'queue', systemSql: db.systemSql, deliver, routes, log, registry })
+  return { subgraph, db, relay, wakeUp }
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
+import { databaseUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { subgraphConfig } from '#platform/subgraph/config.ts'
+
+/** Without Redis workers find their jobs by polling. */
+const redisUrl = z.url({ protocol: /^rediss?$/, message: 'is not a redis:// URL' }).optional()
+
+/** Settings of the queue subgraph; README.md lists them. */
+export const queueConfig = subgraphConfig('queue', { asks: [], settings: { REDIS_URL: redisUrl } })
+
+const ASKED = ['oltp', 'content', 'analytics'] as const
+
+/** Settings of the worker; README.md lists them. */
+export const workerConfig = z
+  .object({
+    ...listenSettings,
+    WORKER_PORT: port.default(4005),
+    QUEUE_DATABASE_URL: databaseUrl,
+    QUEUE_SYSTEM_DATABASE_URL: databaseUrl,
+    DATABASE_POOL_SIZE: positiveInteger.default(10),
+    DATABASE_STATEMENT_TIMEOUT_MS: positiveInteger.default(15_000),
+    REDIS_URL: redisUrl,
+    /** How long a dead worker's jobs stay with it. */
+    WORKER_LEASE_MS: z.coerce.number().int().min(300).default(30_000),
+    /** How long an idle worker waits when nobody wakes it. */
+    WORKER_POLL_MS: positiveInteger.default(250),
+    /** How long running jobs may go on after SIGTERM. */
+    WORKER_DRAIN_MS: z.coerce.number().int().min(0).max(9_000).default(8_000),
+  })
+  .extend(outgoingEdgeSettings('worker', ASKED))
+  .transform((settings) => ({
+    host: settings.HOST,
+    port: settings.WORKER_PORT,
+    logLevel: settings.LOG_LEVEL,
+    database: {
+      url: settings.QUEUE_DATABASE_URL,
+      systemUrl: settings.QUEUE_SYSTEM_DATABASE_URL,
+      poolSize: settings.DATABASE_POOL_SIZE,
+      statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
+    },
+    redisUrl: settings.REDIS_URL,
+    leaseMs: settings.WORKER_LEASE_MS,
+    pollMs: settings.WORKER_POLL_MS,
+    drainMs: settings.WORKER_DRAIN_MS,
+    asks: outgoingEdges('worker', ASKED, settings),
+  }))
+export type WorkerConfig = z.output<typeof workerConfig>

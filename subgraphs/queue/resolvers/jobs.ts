@@ -1,0 +1,39 @@
+import type { DeadLetterGroupResolvers, DeadLetterResolvers, JobQueueResolvers, JobResolvers } from '#graphql/queue'
+import { parsePageArgs } from '#platform/database/pages.ts'
+import { AppError } from '#platform/errors.ts'
+import type { Context } from '../context.ts'
+import { findSubject } from '../services/jobs.ts'
+import type { QueueRow } from '../services/rows.ts'
+
+/** The queue of anything that names one. Queues are never deleted. */
+export const ofQueue = {
+  queue: async ({ queueName }: { queueName: string }, _args: unknown, { loaders }: Context): Promise<QueueRow> => {
+    const queue = await loaders.queues.load(queueName)
+    if (!queue) throw new AppError('INTERNAL', `the queue ${queueName} is gone`)
+    return queue
+  },
+}
+
+export const job: JobResolvers = {
+  ...ofQueue,
+  __resolveReference: ({ id }, { loaders }) => loaders.jobs.load(id),
+  subject: (row) => findSubject(row),
+  logs: ({ tenantId, id }, args, { loaders }) =>
+    loaders.logs.load({ tenantId, jobId: id, first: parsePageArgs(args).first }),
+}
+
+export const jobQueue: JobQueueResolvers = {
+  pending: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).pending,
+  processing: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).processing,
+  failedLast24h: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).failedLast24h,
+  oldestPendingSeconds: async ({ name }, _args, { loaders }) =>
+    (await loaders.queueCounts.load(name)).oldestPendingSeconds,
+}
+
+export const deadLetter: DeadLetterResolvers = {
+  ...ofQueue,
+  job: ({ jobId }, _args, { loaders }) => loaders.jobs.load(jobId),
+  resolvedBy: ({ resolvedBy }) => (resolvedBy ? { id: resolvedBy } : null),
+}
+
+export const deadLetterGroup: DeadLetterGroupResolvers = ofQueue

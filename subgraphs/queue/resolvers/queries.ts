@@ -1,0 +1,18 @@
+import type { QueryResolvers } from '#graphql/queue'
+import { findDeadLetterGroups, findDeadLetters } from '../services/deadLetters.ts'
+import { findJobs } from '../services/jobs.ts'
+import { findAlerts, findFirings, findJobMetrics, findScheduledJobs, findWorkers } from '../services/operations.ts'
+import { findQueues } from '../services/queues.ts'
+
+export const queries: QueryResolvers = {
+  job: (_, { id }, { loaders }) => loaders.jobs.load(id),
+  jobs: (_, args, context) => findJobs(context, args),
+  queues: (_, _args, context) => findQueues(context),
+  deadLetters: (_, args, context) => findDeadLetters(context, args),
+  deadLetterGroups: (_, { filter }, context) => findDeadLetterGroups(context, filter),
+  scheduledJobs: (_, args, context) => findScheduledJobs(context, args),
+  workers: (_, args, context) => findWorkers(context, args),
+  jobMetrics: (_, args, context) => findJobMetrics(context, args),
+  queueAlerts: (_, args, context) => findAlerts(context, args),
+  queueAlertHistory: (_, args, context) => findFirings(context, args),
+}

@@ -1,0 +1,25 @@
+import type { Resolvers } from '#graphql/queue'
+import { deadLetter, deadLetterGroup, job, jobQueue, ofQueue } from './jobs.ts'
+import { mutations } from './mutations.ts'
+import { campaign, domain, inboxMessageRef, smtpIpAddress, tenant, transactionalEmail, vpsInstance } from './others.ts'
+import { queries } from './queries.ts'
+
+/** Resolvers of every field that is not simply a column of its row. */
+export const resolvers: Resolvers = {
+  Query: queries,
+  Mutation: mutations,
+  Job: job,
+  JobQueue: jobQueue,
+  DeadLetter: deadLetter,
+  DeadLetterGroup: deadLetterGroup,
+  ScheduledJob: ofQueue,
+  JobMetric: ofQueue,
+  QueueAlert: { queue: ({ queueName }, _args, { loaders }) => (queueName ? loaders.queues.load(queueName) : null) },
+  Tenant: tenant,
+  Campaign: campaign,
+  InboxMessageRef: inboxMessageRef,
+  TransactionalEmail: transactionalEmail,
+  Domain: domain,
+  SmtpIpAddress: smtpIpAddress,
+  VpsInstance: vpsInstance,
+}

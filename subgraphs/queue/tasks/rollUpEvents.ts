@@ -1,0 +1,26 @@
+import { emailEventJob } from '#platform/contracts/emailEvent.ts'
+import { defineTask, type ItemAnswer, outcomesByKey } from './services.ts'
+
+const RECORD = `mutation RecordEmailEvents($events: [EmailEventInput!]!) {
+  recordEmailEvents(events: $events) { eventId status error }
+}`
+
+type Answer = { recordEmailEvents: (ItemAnswer & { eventId: string })[] }
+
+/** Counts what happened to mails in the analytics tier, which counts each event id once. */
+export const rollUpEvents = defineTask({
+  jobType: 'rollUpEvents',
+  queueName: 'analytics-processing',
+  payload: emailEventJob,
+  batch: { size: 500, lingerMs: 25 },
+  concurrency: 2,
+  async run(items, { services }) {
+    const events = items.map(({ payload }) => payload)
+    const { recordEmailEvents } = await services.analytics.request<Answer>(RECORD, { events })
+    const answers = new Map(recordEmailEvents.map((answer) => [answer.eventId, answer]))
+    return outcomesByKey(
+      events.map(({ eventId }) => eventId),
+      answers,
+    )
+  },
+})

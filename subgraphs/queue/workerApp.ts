@@ -1,0 +1,46 @@
+import { openTierDatabase } from '#platform/database/tierDatabase.ts'
+import { makeServiceClient } from '#platform/graph/serviceClient.ts'
+import { buildHealthServer } from '#platform/health.ts'
+import { type Log, makeLog } from '#platform/log.ts'
+import { makeMetrics } from '#platform/metrics.ts'
+import { PrismaClient } from '#prisma/queue'
+import type { WorkerConfig } from './config.ts'
+import { JobRunner } from './engine/jobRunner.ts'
+import { makeWakeUp } from './engine/wakeUp.ts'
+import type { PlatformTask } from './tasks/services.ts'
+import { tasks as allTasks } from './tasks/tasks.ts'
+import { startWatermark } from './watermark.ts'
+import { addWorkerMetrics } from './workerMetrics.ts'
+
+export type WorkerOptions = { log?: Log; tasks?: readonly PlatformTask[] }
+
+/**
+ * The fourth tier's second door: a worker that is at work, with a server for its health and its numbers that does not
+ * listen yet. `close` drains it: nothing is started any more, what runs may finish until the deadline of the settings.
+ */
+export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
+  const { log = makeLog('worker', config.logLevel), tasks = allTasks } = options
+  const db = openTierDatabase(config.database, PrismaClient)
+  const wakeUp = makeWakeUp(config.redisUrl, log)
+  const metrics = makeMetrics('worker')
+  const { oltp, content, analytics } = config.asks
+  const services = {
+    oltp: makeServiceClient(oltp),
+    content: makeServiceClient(content),
+    analytics: makeServiceClient(analytics),
+  }
+  const onSettled = addWorkerMetrics(metrics, () => runner.held)
+  const { leaseMs, pollMs } = config
+  const runner = new JobRunner({ pool: db.systemSql, tasks, services, wakeUp, log, leaseMs, pollMs, onSettled })
+  const watermark = startWatermark({ sql: db.systemSql, oltp: services.oltp, analytics: services.analytics, log })
+  runner.start()
+  const app = buildHealthServer({ ready: () => db.systemSql.query('SELECT 1'), metrics, log })
+  const close = async () => {
+    await runner.stop(config.drainMs)
+    await watermark.stop()
+    wakeUp.close()
+    await app.close()
+    await db.close()
+  }
+  return { app, log, metrics, close, runner, db }
+}
