@@ -66,6 +66,13 @@ export async function insertMessages(tx: Queryable, messages: readonly MessageRo
   return new Set(rows.map(({ id }) => id))
 }
 
+/** Which of these ids are messages of the tenant in scope. */
+export async function findKnownIds(sql: Queryable, ids: readonly string[]): Promise<Set<string>> {
+  const text = 'SELECT id FROM inbox_message_refs WHERE tenant_id = $1 AND id = ANY($2::uuid[])'
+  const { rows } = await sql.query<{ id: string }>(text, [currentTenant(), ids])
+  return new Set(rows.map(({ id }) => id))
+}
+
 function toColumns(message: MessageRow): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(message).map(([name, value]) => [

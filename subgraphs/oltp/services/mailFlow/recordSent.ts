@@ -6,7 +6,7 @@ import type { Context } from '../../context.ts'
 import { readId } from '../ids.ts'
 import type { MessageRow } from '../rows.ts'
 import { type Mailbox, makeEmailEvent } from './emailEvents.ts'
-import { insertMessages, makeMessageRow, readMailColumns } from './messageRows.ts'
+import { findKnownIds, insertMessages, makeMessageRow, readMailColumns } from './messageRows.ts'
 import { findMailboxes, findReadiness } from './placement.ts'
 import { type RawMail, readRawMail } from './rawMail.ts'
 import { type StoredMail, storeMails } from './storedMail.ts'
@@ -37,13 +37,19 @@ export async function recordSentMessages(
   return mails.map(({ item }) => ({ id: item.id, status: recorded.has(item.id) ? 'recorded' : 'duplicate' }))
 }
 
-async function recordForTenant(context: Context, tenantId: string, mails: readonly SentMail[]): Promise<Set<string>> {
+async function recordForTenant(context: Context, tenantId: string, given: readonly SentMail[]): Promise<Set<string>> {
   const { db, content, requestId } = context
-  const [readiness, mailboxes] = await Promise.all([
+  const [readiness, mailboxes, knownIds] = await Promise.all([
     findReadiness(db.tenantSql, null),
-    findMailboxes(db.tenantSql, [...new Set(mails.map(({ item }) => item.emailAccountId))]),
+    findMailboxes(db.tenantSql, [...new Set(given.map(({ item }) => item.emailAccountId))]),
+    findKnownIds(
+      db.tenantSql,
+      given.map(({ item }) => item.id),
+    ),
   ])
   if (!readiness) throw new AppError('NOT_FOUND', 'tenantId: there is no such tenant')
+  // A repeat may come with another raw mail (its date, say): what is not written must not be stored either.
+  const mails = given.filter(({ item }) => !knownIds.has(item.id))
   for (const { item } of mails) {
     if (!mailboxes.has(item.emailAccountId)) throw new AppError('NOT_FOUND', 'emailAccountId: there is no such mailbox')
   }
