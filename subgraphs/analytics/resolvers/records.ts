@@ -24,6 +24,7 @@ export const recordResolvers: Resolvers = {
     actorId: ({ adminUserId }) => adminUserId,
     position: ({ id }) => id,
   },
+  RecordAuditResult: { key: ({ eventId }) => eventId },
   AuditChain: { intact: ({ brokenAt }) => brokenAt === null },
   AnalyticsArchive: {
     rangeFrom: ({ rangeStartAt }) => rangeStartAt,

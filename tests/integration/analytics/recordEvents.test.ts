@@ -17,7 +17,8 @@ async function record(events: readonly EmailEventJob[]) {
 
 async function campaignFacts(tenantId: string, campaignId: string) {
   const rows = await runAsTenant(tenantId, () => tier.db.tenant.campaignAnalytics.findMany({ where: { campaignId } }))
-  const sum = (pick: (row: (typeof rows)[number]) => bigint) => rows.reduce((total, row) => total + Number(pick(row)), 0)
+  const sum = (pick: (row: (typeof rows)[number]) => bigint) =>
+    rows.reduce((total, row) => total + Number(pick(row)), 0)
   return {
     sent: sum((row) => row.sent),
     openedTracked: sum((row) => row.openedTracked),
@@ -76,7 +77,12 @@ describe('recording mail events', () => {
 
   test('of two opens in one batch the earlier one counts, on its own day', async () => {
     const parts = { tenantId: randomUUID(), campaignId: randomUUID(), messageId: randomUUID() }
-    const later = makeEvent({ ...parts, eventType: 'opened', occurredAt: '2026-03-04T10:00:00Z', localDay: '2026-03-04' })
+    const later = makeEvent({
+      ...parts,
+      eventType: 'opened',
+      occurredAt: '2026-03-04T10:00:00Z',
+      localDay: '2026-03-04',
+    })
     const earlier = makeEvent({ ...parts, eventType: 'opened' })
     expect(await record([later, earlier])).toEqual(['recorded', 'recorded'])
     const days = await runAsTenant(parts.tenantId, () =>
