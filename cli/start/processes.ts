@@ -23,7 +23,7 @@ export function serviceSpecs(
   const subgraphs = TIERS.map((tier) => [tier, spec(tier, `subgraphs/${tier}/server.ts`, [`subgraphs/${tier}/app.ts`])])
   return {
     ...(Object.fromEntries(subgraphs) as Record<(typeof TIERS)[number], ServiceSpec>),
-    worker: spec('worker', 'subgraphs/queue/worker.ts', ['platform/health.ts', 'platform/database/tierDatabase.ts']),
+    worker: spec('worker', 'subgraphs/queue/worker.ts', ['subgraphs/queue/workerApp.ts']),
     gateway: spec('gateway', 'gateway/server.ts', ['gateway/app.ts']),
   }
 }
