@@ -16,14 +16,22 @@ export class EngineAdapterFactory extends PrismaPg {
     super(poolSettings(url))
     this.url = url
     this.shadowUrl = shadowUrl
+    this.pools = []
   }
 
   async connect() {
-    return completeAdapter(await super.connect())
+    const adapter = completeAdapter(await super.connect())
+    this.pools.push(adapter.underlyingDriver())
+    return adapter
   }
 
   async connectToShadowDb() {
     return this.shadowUrl ? await emptiedDatabase(this.shadowUrl) : await temporaryDatabase(this.url)
+  }
+
+  /** Ends the connections that the engine left open. */
+  async close() {
+    await Promise.all(this.pools.splice(0).map((pool) => (pool.ended ? undefined : pool.end())))
   }
 }
 

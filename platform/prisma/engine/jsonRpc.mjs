@@ -14,7 +14,7 @@ export async function serveJsonRpc(openEngine) {
     const { id, method, params } = JSON.parse(line)
     if (!method) continue // the CLI acknowledges what we asked it to print
     try {
-      engine ??= await openEngine()
+      engine ??= (await openEngine()).engine
       const call = engine[RENAMED[method] ?? method]
       if (typeof call !== 'function') throw new Error(`The stand-in schema engine has no method "${method}".`)
       await answer(id, await call.call(engine, params))

@@ -13,9 +13,11 @@ let loading
 export async function openSchemaEngine({ url, shadowUrl, schemas }) {
   loading ??= loadEngine()
   const SchemaEngine = await loading
-  const adapters = bindMigrationAwareSqlAdapterFactory(new EngineAdapterFactory(url, shadowUrl))
+  const adapters = new EngineAdapterFactory(url, shadowUrl)
   const log = process.env.DEBUG?.includes('prisma') ? (line) => console.error(line) : () => {}
-  return await SchemaEngine.new({ datamodels: schemas?.map(({ path, content }) => [path, content]) }, log, adapters)
+  const datamodels = schemas?.map(({ path, content }) => [path, content])
+  const engine = await SchemaEngine.new({ datamodels }, log, bindMigrationAwareSqlAdapterFactory(adapters))
+  return { engine, close: () => adapters.close() }
 }
 
 /** The engine's version as the native binary prints it. */
