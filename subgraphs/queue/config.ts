@@ -28,7 +28,8 @@ export const workerConfig = z
     /** How long running jobs may go on after SIGTERM. */
     WORKER_DRAIN_MS: z.coerce.number().int().min(0).max(9_000).default(8_000),
   })
-  .extend(outgoingEdgeSettings('worker', ASKED))
+  // An intersection keeps the types of the settings above; the edges' names are only known as strings.
+  .and(z.object(outgoingEdgeSettings('worker', ASKED)))
   .transform((settings) => ({
     host: settings.HOST,
     port: settings.WORKER_PORT,
