@@ -21,11 +21,11 @@ const tenantClaims = z.object({
   tenant: z.guid().refine((id) => id !== PLATFORM_TENANT),
   sub: z.guid().optional(),
   roles: z.array(z.string()).default([]),
-  kind: z.undefined(),
+  kind: z.undefined().optional(),
 })
 const staffClaims = z.object({
   kind: z.literal('staff'),
-  tenant: z.undefined(),
+  tenant: z.undefined().optional(),
   sub: z.guid().optional(),
   roles: z.array(z.string()),
 })

@@ -59,14 +59,21 @@ export function incomingKeys(tier: Tier, settings: Record<string, unknown>): Cal
   return keys
 }
 
+/** The settings of `outgoingEdgeSettings`, by name. */
+type OutgoingSettings<From extends string, Asked extends Tier> = {
+  [To in Asked as `CALLER_KEY_${Uppercase<From>}_${Uppercase<To>}`]: typeof key32
+} & { [To in Asked as `${Uppercase<To>}_URL`]: typeof httpUrl }
+
 /** Settings with key and address of each tier that a process asks. */
-export function outgoingEdgeSettings(from: string, tiers: readonly Tier[]): Record<string, z.ZodType> {
-  return Object.fromEntries(
-    tiers.flatMap((to) => [
-      [callerKeyName(from, to), key32],
-      [tierUrlName(to), httpUrl],
-    ]),
-  )
+export function outgoingEdgeSettings<const From extends string, const Asked extends Tier>(
+  from: From,
+  tiers: readonly Asked[],
+): OutgoingSettings<From, Asked> {
+  const settings = tiers.flatMap((to) => [
+    [callerKeyName(from, to), key32],
+    [tierUrlName(to), httpUrl],
+  ])
+  return Object.fromEntries(settings)
 }
 
 /** The edges read by `outgoingEdgeSettings`, by tier. */

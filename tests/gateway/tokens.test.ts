@@ -25,10 +25,11 @@ describe('a good token', () => {
     }
   })
 
-  test('for a tenant that does not exist reads nothing', async () => {
+  test('for a tenant that does not exist reads nothing, and is told so', async () => {
     const nobody = { ...DEMO, tenantId: '01930000-0000-7000-8000-00000000dead' }
     const { status, data, errors } = await platform.ask(`{ viewer { roles } campaigns { nodes { id } } }`, {}, nobody)
-    expect({ status, data, errors }).toEqual({ status: 200, data: { viewer: null, campaigns: { nodes: [] } } })
+    expect({ status, data }).toEqual({ status: 200, data: { viewer: null, campaigns: { nodes: [] } } })
+    expect(errors).toMatchObject([{ path: ['viewer'], extensions: { code: 'NOT_FOUND', tier: 'oltp' } }])
   })
 
   test('for a tenant that does not exist writes nothing', async () => {
