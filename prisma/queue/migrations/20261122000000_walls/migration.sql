@@ -49,6 +49,32 @@ BEGIN
   PERFORM enforce_tenant_isolation(format('public.%I', child)::regclass);
 END $$;
 
+-- One month's partition. Rows of that month which the DEFAULT partition took in the meantime move into it: left there,
+-- they would make Postgres refuse the new partition for ever.
+CREATE FUNCTION make_month_partition(parent regclass, child name, month timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+DECLARE
+  bound text := format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month');
+  spare regclass := (SELECT nullif(partdefid, 0) FROM pg_partitioned_table WHERE partrelid = parent);
+  within text := (SELECT format('%1$I >= %2$L AND %1$I < %3$L', attname, month, month + interval '1 month')
+                  FROM pg_partitioned_table JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0]
+                  WHERE partrelid = parent);
+  strays boolean := false;
+BEGIN
+  IF spare IS NOT NULL THEN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s)', spare, within) INTO strays;
+  END IF;
+  IF NOT strays THEN
+    PERFORM make_partition(parent, child, bound);
+    RETURN;
+  END IF;
+  EXECUTE format('CREATE TABLE public.%I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
+  EXECUTE format('WITH moved AS (DELETE FROM %s WHERE %s RETURNING *) INSERT INTO public.%I SELECT * FROM moved',
+                 spare, within, child);
+  EXECUTE format('ALTER TABLE %s ATTACH PARTITION public.%I %s', parent, child, bound);
+  PERFORM enforce_tenant_isolation(format('public.%I', child)::regclass);
+END $$;
+
 -- Monthly partitions from `months_back` months ago to `months_ahead` months from now; those that exist stay.
 -- Returns how many were made. The parent is partitioned by RANGE on a timestamptz.
 CREATE FUNCTION ensure_month_partitions(parent regclass, months_back int, months_ahead int) RETURNS int
@@ -58,13 +84,13 @@ DECLARE
   child name;
   made int := 0;
 BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('ensure_month_partitions ' || parent::text, 0));
   FOR month IN SELECT generate_series(date_trunc('month', now()) - make_interval(months => months_back),
                                       date_trunc('month', now()) + make_interval(months => months_ahead),
                                       interval '1 month') LOOP
     child := format('%s_%s', (SELECT relname FROM pg_class WHERE oid = parent), to_char(month, 'YYYY_MM'));
     IF to_regclass(format('public.%I', child)) IS NULL THEN
-      PERFORM make_partition(parent, child,
-        format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month'));
+      PERFORM make_month_partition(parent, child, month);
       made := made + 1;
     END IF;
   END LOOP;
@@ -86,7 +112,7 @@ BEGIN
 END $$;
 
 REVOKE EXECUTE ON FUNCTION enforce_tenant_isolation, make_tenant_table, make_platform_table, make_partition,
-  ensure_month_partitions, keep_updated_at FROM PUBLIC;
+  make_month_partition, ensure_month_partitions, keep_updated_at FROM PUBLIC;
 DO $$ BEGIN
   EXECUTE format('GRANT EXECUTE ON FUNCTION ensure_month_partitions TO %I', tier_name() || '_system');
 END $$;
