@@ -2,6 +2,7 @@ import type { Types } from '@prisma/client/runtime/client'
 import { AppError } from '../errors.ts'
 import { badCursor, decodeCursor, encodeCursor, listSignature } from './cursors.ts'
 import { keysetFilter, keysetOrder, valueAt } from './keyset.ts'
+import { keepTenant } from './tenantScope.ts'
 
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
@@ -15,7 +16,10 @@ export type PageInfo = {
   endCursor: string | null
 }
 
-/** A Relay connection. `totalCount` is a function: GraphQL's default resolver calls it only when a client asks. */
+/**
+ * A Relay connection. `totalCount` is a function: GraphQL's default resolver calls it only when a client asks; it counts
+ * as the tenant that the page was read for.
+ */
 export type Connection<Node> = {
   edges: Edge<Node>[]
   nodes: Node[]
@@ -107,7 +111,8 @@ export function makeConnection<Node>(parts: {
   cursorOf: (row: Node) => string
   count: () => Promise<number>
 }): Connection<Node> {
-  const { rows, page, cursorOf, count } = parts
+  const { rows, page, cursorOf } = parts
+  const count = keepTenant(parts.count)
   const edges = rows.slice(0, page.first).map((node) => ({ node, cursor: cursorOf(node) }))
   let counted: Promise<number> | undefined
   return {

@@ -24,16 +24,32 @@ export const STATEMENTS_PER_CONNECTION = 200
 /** The parts of pg's wire connection used here; @types/pg leaves them out. */
 type Wire = { close(message: { type: 'S'; name: string }): void; parsedStatements: Record<string, string> }
 
-/** A pg.Client that closes its least recently used prepared statement when there are too many. */
+/**
+ * A pg.Client that closes its least recently used prepared statement when there are too many, and sends one statement
+ * after the other when asked for several at once, as Prisma does in transactions: pg itself will refuse that.
+ */
 export class BoundedClient extends pg.Client {
   readonly #names = new Set<string>()
+  #lastStatement: Promise<unknown> | undefined
 
   // biome-ignore lint/suspicious/noExplicitAny: passes on whichever of pg's overloads was called
   override query(...args: any[]): any {
     const name = args[0]?.name
     if (name) this.#makeRoomFor(name)
     // biome-ignore lint/suspicious/noExplicitAny: as above
-    return (super.query as any)(...args)
+    const send = () => (super.query as any)(...args)
+    const answersByCallback = args[0]?.submit || typeof args.at(-1) === 'function'
+    return answersByCallback ? send() : this.#afterOthers(send)
+  }
+
+  #afterOthers(send: () => Promise<unknown>): Promise<unknown> {
+    const sent = this.#lastStatement ? this.#lastStatement.then(send, send) : send()
+    this.#lastStatement = sent
+    const forget = () => {
+      if (this.#lastStatement === sent) this.#lastStatement = undefined
+    }
+    sent.then(forget, forget)
+    return sent
   }
 
   #makeRoomFor(name: string): void {

@@ -75,11 +75,8 @@ export class TenantConnection {
   }
 
   #send(config: pg.QueryConfig): Promise<pg.QueryResult> {
-    const options = {
-      tenantId: this.#tenantId,
-      named: this.#named,
-      inTransaction: () => transactionStatus(this.#client) !== 'I',
-    }
+    const inTransaction = () => transactionStatus(this.#client) !== 'I'
+    const options = { tenantId: this.#tenantId, named: this.#named, inTransaction }
     return new Promise((resolve, reject) => {
       const query = new TenantQuery(config, options, (error, result) => (error ? reject(error) : resolve(result)))
       this.#client.query(query as unknown as pg.Submittable)

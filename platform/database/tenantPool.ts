@@ -60,11 +60,14 @@ export class TenantPool extends pg.Pool {
     const tenantId = currentTenant()
     const config = readStatement(statement, values, callback)
     if (TRANSACTION_CONTROL.test(config.text)) throw new AppError('INTERNAL', 'use transaction() for transactions')
-    return withRetries(() => this.#queryOnce<Row>(config, tenantId), {
-      retries: STATEMENT_RETRIES,
-      mayRetry: (error) =>
-        isRolledBack(error) || isStatementStale(error) || (isConnectionLost(error) && READ.test(config.text)),
-    })
+    const mayRetry = (error: unknown) =>
+      isRolledBack(error) || isStatementStale(error) || (isConnectionLost(error) && READ.test(config.text))
+    try {
+      return await this.#queryOnce<Row>(config, tenantId)
+    } catch (error) {
+      if (!mayRetry(error)) throw error
+      return withRetries(() => this.#queryOnce<Row>(config, tenantId), { retries: STATEMENT_RETRIES - 1, mayRetry })
+    }
   }
 
   /** A connection of the tenant in scope until released, as PrismaPg wants it; services use `transaction`. */
@@ -107,11 +110,10 @@ export class TenantPool extends pg.Pool {
   }
 
   #queryOnce<Row extends pg.QueryResultRow>(config: pg.QueryConfig, tenantId: string): Promise<pg.QueryResult<Row>> {
-    const scoped = { tenantId, named: this.#named, inTransaction: () => false }
     return new Promise((resolve, reject) => {
       super.connect((connectError, client) => {
         if (connectError || !client) return reject(connectError)
-        const query = new TenantQuery({ ...config }, scoped, (error, result) => {
+        const query = new TenantQuery(config, { tenantId, named: this.#named }, (error, result) => {
           client.release(error ? isConnectionUnusable(error) : transactionStatus(client) !== 'I')
           if (error) reject(error)
           else resolve(result as pg.QueryResult<Row>)

@@ -30,8 +30,8 @@ export type TenantQueryOptions = {
   tenantId: string
   /** False behind a pooler that does not keep prepared statements (PgBouncer before 1.21). */
   named: boolean
-  /** Asked when the statement is sent, not when it is queued. */
-  inTransaction: () => boolean
+  /** Asked when the statement is sent, not when it is queued; a connection that never has transactions leaves it out. */
+  inTransaction?: () => boolean
 }
 
 /** The parts of pg's wire connection used here; @types/pg leaves them out. */
@@ -75,7 +75,7 @@ export class TenantQuery extends WireQuery {
   }
 
   override prepare(wire: Wire): void {
-    if (!this.#options.inTransaction()) {
+    if (!this.#options.inTransaction?.()) {
       this.#awaitsSetting = true
       const statement = this.#options.named ? SET_TENANT_NAME : ''
       if (!this.#options.named) wire.parse({ name: statement, text: SET_TENANT })

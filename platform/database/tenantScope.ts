@@ -32,6 +32,12 @@ export function findCurrentTenant(): string | null {
   return scope.getStore() ?? null
 }
 
+/** `work` for later, as the tenant in scope now; without one, as whoever calls it. */
+export function keepTenant<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  const tenantId = scope.getStore()
+  return tenantId === undefined ? work : () => runAsTenant(tenantId, work)
+}
+
 /** Whether a value may name a tenant. */
 export function isTenantId(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value)

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import { namesTenantSetting } from './tenantQuery.ts'
 
 /**
- * One statement in pg's config form; a copy, because pg writes into the object it is given.
+ * One statement in pg's config form.
  * @throws AppError INTERNAL for node-postgres forms that could outlive their tenant's turn on the connection
  */
 export function readStatement(
@@ -17,8 +17,7 @@ export function readStatement(
   if (typeof statement === 'object' && 'submit' in statement) {
     throw new AppError('INTERNAL', 'the tenant pool takes no cursors, streams or COPY')
   }
-  const config = typeof statement === 'string' ? { text: statement } : { ...statement }
+  const config = typeof statement === 'string' ? { text: statement } : statement
   if (namesTenantSetting(config.text)) throw new AppError('INTERNAL', 'statements may not touch the tenant setting')
-  if (values) config.values = values as unknown[]
-  return config
+  return values ? { ...config, values: values as unknown[] } : config
 }

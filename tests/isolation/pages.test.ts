@@ -95,9 +95,7 @@ describe('a page', () => {
   test('counts the whole list only when asked, once', async () => {
     const { result, statements } = await countStatements(db, () => page({ first: 3, where: { name: 'template 1' } }))
     expect(statements).toHaveLength(1)
-    const counted = await countStatements(db, () =>
-      runAsTenant(ours, () => Promise.all([result.totalCount(), result.totalCount()])),
-    )
+    const counted = await countStatements(db, () => Promise.all([result.totalCount(), result.totalCount()]))
     expect(counted.result).toEqual([6, 6])
     expect(counted.statements).toHaveLength(1)
   })
@@ -135,12 +133,16 @@ describe('page arguments', () => {
   })
 
   const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  test.each(['', 'x', '????', '\0', json(null), json([]), json({ a: 1 }), 'A'.repeat(5000)])(
+  test.each(['', 'x', '????', '\0', json(null), json([]), json({ a: 1 })])(
     'refuse the bad cursor %j',
     async (after) => {
       await expect(page({ after })).rejects.toMatchObject(badInput)
     },
   )
+
+  test('refuse a cursor that is too long to be one', async () => {
+    await expect(page({ after: 'A'.repeat(5000) })).rejects.toMatchObject(badInput)
+  })
 
   test('refuse a cursor of another list or of another order', async () => {
     const { pageInfo } = await page({ first: 1 })

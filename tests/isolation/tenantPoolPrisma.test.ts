@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { countStatements } from '#platform/database/statementCount.ts'
 import { tenantKey } from '#platform/database/tenantClient.ts'
 import { currentTenant, runAsTenant } from '#platform/database/tenantScope.ts'
+import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { PrismaClient } from '#prisma/oltp'
 import { openTestDatabase, type TestDatabase, templateData } from './twoTenants.ts'
 import { openWireTap } from './wireTap.ts'
@@ -64,7 +65,7 @@ describe('every statement of the tenant client', () => {
 
   test('takes one round trip on the wire', async () => {
     const tap = await openWireTap(db.urls.url)
-    const tapped = await openTapped(tap.url)
+    const tapped = openTierDatabase({ url: tap.url, systemUrl: db.urls.systemUrl, poolSize: 1 }, PrismaClient)
     await runAsTenant(ours, async () => {
       await tapped.tenant.template.findMany()
       const before = tap.roundTrips()
@@ -251,8 +252,3 @@ test('the tenant client cannot be extended past its tenant', () => {
   const client = db.tenant as unknown as { $extends(extension: object): unknown }
   expect(() => client.$extends({})).toThrow('could bypass')
 })
-
-async function openTapped(url: string) {
-  const { openTierDatabase } = await import('#platform/database/tierDatabase.ts')
-  return openTierDatabase({ url, systemUrl: db.urls.systemUrl, poolSize: 1 }, PrismaClient)
-}

@@ -35,6 +35,9 @@ export async function openTestDatabase(tenants: number, options: Partial<TierDat
   }
 }
 
+/** A template by SQL: tenant, id, name. */
+export const INSERT_TEMPLATE = 'INSERT INTO templates (tenant_id, id, name, subject) VALUES ($1, $2, $3, $3)'
+
 /** A template's columns but for its tenant. */
 export function templateData(values: { id?: string; name?: string } = {}) {
   const { id = uuidv7(), name = 'welcome' } = values

@@ -1,0 +1,65 @@
+import { performance } from 'node:perf_hooks'
+
+/** One way of doing the same thing as the others. `request` is given the number of the request. */
+export type Contender = { name: string; request: (n: number) => Promise<unknown> }
+
+export type RoundOptions = {
+  /** Requests running at any moment. */
+  inFlight: number
+  rounds: number
+  roundMs: number
+}
+
+/** Medians over the rounds. */
+export type Measured = {
+  name: string
+  perSecond: number
+  /** Processor time of this process, in milliseconds; the database's own is not in it. */
+  cpuMsPerRequest: number
+  /** Slowest and fastest round, requests per second: how far to trust the median. */
+  range: [number, number]
+}
+
+type Round = { perSecond: number; cpuMsPerRequest: number }
+
+/**
+ * Measures contenders in alternating rounds, so that whatever else the machine does falls on all of them alike. The order
+ * turns from round to round, and a first round of each is not counted.
+ */
+export async function measureRounds(contenders: readonly Contender[], options: RoundOptions): Promise<Measured[]> {
+  const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]))
+  for (const contender of contenders) await runRound(contender, options)
+  for (let round = 0; round < options.rounds; round++) {
+    const turned = [...contenders.slice(round % contenders.length), ...contenders.slice(0, round % contenders.length)]
+    for (const contender of turned) results.get(contender.name)?.push(await runRound(contender, options))
+  }
+  return [...results].map(([name, rounds]) => {
+    const speeds = rounds.map((round) => round.perSecond).sort((a, b) => a - b)
+    return {
+      name,
+      perSecond: median(speeds),
+      cpuMsPerRequest: median(rounds.map((round) => round.cpuMsPerRequest)),
+      range: [speeds.at(0) ?? 0, speeds.at(-1) ?? 0],
+    }
+  })
+}
+
+async function runRound({ request }: Contender, { inFlight, roundMs }: RoundOptions): Promise<Round> {
+  let sent = 0
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  const end = start + roundMs
+  const keepAsking = async () => {
+    while (performance.now() < end) await request(sent++)
+  }
+  await Promise.all(Array.from({ length: inFlight }, keepAsking))
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { perSecond: sent / seconds, cpuMsPerRequest: (user + system) / 1000 / sent }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+}
