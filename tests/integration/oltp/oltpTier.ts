@@ -21,9 +21,19 @@ export type OltpTier = {
   databases: TierDatabase[]
   ask(query: string, variables: object, caller: Caller): Promise<Answer>
   /** What was announced of a tenant, oldest first. */
-  announced(tenantId: string): Promise<OutboxEvent[]>
+  announced(tenantId: string): Promise<Pick<OutboxEvent, keyof typeof ANNOUNCED>[]>
   stopContent(): Promise<void>
   stop(): Promise<void>
+}
+
+/** What the relay never changes. */
+const ANNOUNCED = {
+  id: true,
+  eventType: true,
+  aggregateType: true,
+  aggregateId: true,
+  aggregateVersion: true,
+  payload: true,
 }
 
 const NOBODY = 'http://127.0.0.1:1/graphql'
@@ -65,7 +75,8 @@ export async function startOltpTier({ content = false, maxMessageBytes = 1_000_0
       })
       return answer.json()
     },
-    announced: async (tenantId) => db.system.outboxEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' } }),
+    announced: async (tenantId) =>
+      db.system.outboxEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' }, select: ANNOUNCED }),
     async stopContent() {
       await beside?.close()
     },

@@ -49,7 +49,8 @@ async function recordForTenant(context: Context, tenantId: string, given: readon
   ])
   if (!readiness) throw new AppError('NOT_FOUND', 'tenantId: there is no such tenant')
   // A repeat may come with another raw mail (its date, say): what is not written must not be stored either.
-  const mails = given.filter(({ item }) => !knownIds.has(item.id))
+  const fresh = given.filter(({ item }) => !knownIds.has(item.id))
+  const mails = [...new Map(fresh.map((mail) => [mail.item.id, mail])).values()]
   for (const { item } of mails) {
     if (!mailboxes.has(item.emailAccountId)) throw new AppError('NOT_FOUND', 'emailAccountId: there is no such mailbox')
   }
