@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { openTierDatabase } from '#platform/database/tierDatabase.ts'
+import { makeLog } from '#platform/log.ts'
+import { PrismaClient } from '#prisma/queue'
+import { DEMO_TENANTS } from '#platform/contracts/demo.ts'
+import { enqueueJobs } from '../../../subgraphs/queue/engine/enqueue.ts'
+import { registerWorker } from '../../../subgraphs/queue/engine/registry.ts'
+import { createTierDatabase } from '../../support/postgres.ts'
+
+export const { demo, rival } = DEMO_TENANTS
+export const silent = makeLog('test', 'silent')
+
+/** A queue tier's database of the test file's own. */
+export async function openQueueDatabase() {
+  const database = await createTierDatabase('queue')
+  const db = openTierDatabase(database, PrismaClient)
+  return {
+    ...database,
+    db,
+    sql: db.systemSql,
+    async close() {
+      await db.close()
+      await database.drop()
+    },
+  }
+}
+export type QueueDatabase = Awaited<ReturnType<typeof openQueueDatabase>>
+
+/** A job as a producer asks for it: of the demo tenant, in the notification queue, with a key of its own. */
+export function request(changes: Record<string, unknown> = {}) {
+  return {
+    tenantId: demo,
+    source: 'test',
+    key: randomUUID(),
+    queueName: 'notification-delivery',
+    jobType: 'echo',
+    payload: { text: 'hello' },
+    ...changes,
+  }
+}
+
+/** Enqueues jobs and answers their ids. */
+export async function enqueue(sql: QueueDatabase['sql'], ...requests: object[]): Promise<string[]> {
+  const { results } = await enqueueJobs(sql, requests)
+  return results.map(({ jobId, error }) => {
+    if (jobId === null) throw new Error(error ?? 'not enqueued')
+    return jobId
+  })
+}
+
+/** A registered worker's id. */
+export async function makeWorker(sql: QueueDatabase['sql']): Promise<string> {
+  const id = randomUUID()
+  await registerWorker(sql, { id, host: 'test', pid: 1, queues: ['notification-delivery'] })
+  return id
+}
+
+type JobState = {
+  id: string
+  status: string
+  attempt_count: number
+  lease_id: string | null
+  run_at: Date
+  last_error_message: string | null
+}
+
+/** Jobs as they stand, in the order of the ids. */
+export async function readJobs(sql: QueueDatabase['sql'], ids: readonly string[]): Promise<JobState[]> {
+  const { rows } = await sql.query<JobState>(
+    'SELECT id, status, attempt_count, lease_id, run_at, last_error_message FROM jobs WHERE id = ANY($1)',
+    [ids],
+  )
+  return ids.map((id) => rows.find((row) => row.id === id) as JobState)
+}
+
+/** Waits until `check` answers something true. */
+export async function until<Value>(check: () => Promise<Value> | Value, timeoutMs = 10_000): Promise<Value> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const value = await check()
+    if (value) return value
+    if (Date.now() > deadline) throw new Error(`not true within ${timeoutMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
