@@ -82,6 +82,6 @@ export function listPool(sql: TenantPool, first: number): Promise<PoolMember[]> 
 
 /** Recomputes all materialized views, readers undisturbed. Answers the instant up to which they count. */
 export async function refreshViews(systemSql: pg.Pool): Promise<Date> {
-  const { rows } = await systemSql.query<{ up_to: Date }>('SELECT refresh_analytics_views() AS up_to')
-  return (rows[0] as { up_to: Date }).up_to
+  const { rows } = await systemSql.query<{ counted_at: Date }>('SELECT refresh_analytics_views() AS counted_at')
+  return (rows[0] as { counted_at: Date }).counted_at
 }

@@ -31,11 +31,11 @@ export async function recordOnce<Item extends Told>(
 ): Promise<Outcome[]> {
   if (inputs.length > MOST_ITEMS) throw new AppError('LIMIT_REACHED', `at most ${MOST_ITEMS} at once`)
   const outcomes: Outcome[] = []
-  const byTenant = new Map<string, Map<string, { item: Item; place: number }>>()
-  for (const [place, input] of inputs.entries()) {
-    const parsed = schema.safeParse(input)
+  const byTenant = new Map<string, Map<string, { item: Item; outcomes: Outcome[] }>>()
+  for (const input of inputs) {
     const outcome: Outcome = { eventId: input.eventId, status: 'duplicate', error: null }
     outcomes.push(outcome)
+    const parsed = schema.safeParse(input)
     if (!parsed.success) {
       Object.assign(outcome, { status: 'rejected', error: describeIssues(parsed.error) })
       continue
@@ -44,22 +44,26 @@ export async function recordOnce<Item extends Told>(
     const tenantId = item.tenantId.toLowerCase()
     const items = byTenant.get(tenantId) ?? new Map()
     byTenant.set(tenantId, items)
-    // Told twice in one call: the first counts, the second stays a duplicate.
-    if (!items.has(item.eventId)) items.set(item.eventId, { item, place })
+    const told = items.get(item.eventId) ?? { item, outcomes: [] }
+    items.set(item.eventId, told)
+    told.outcomes.push(outcome)
   }
   await inTurns([...byTenant], async ([tenantId, items]) => {
-    const written = await runAsTenant(tenantId, () =>
-      writeOrSplit(
-        [...items.values()].map(({ item }) => item),
-        write,
-      ),
-    )
-    for (const { item, place } of items.values()) Object.assign(outcomes[place] as Outcome, written.get(item.eventId))
+    const batch = [...items.values()].map(({ item }) => item)
+    const written = await runAsTenant(tenantId, () => writeOrSplit(batch, write))
+    for (const [eventId, told] of items) settle(told.outcomes, written.get(eventId))
   })
   return outcomes
 }
 
-type Written = Map<string, { status: RecordStatus; error: string | null }>
+/** Told twice in one call, the first one counts and the rest are duplicates of it, or no better than it. */
+function settle([first, ...rest]: Outcome[], result: Result | undefined) {
+  Object.assign(first as Outcome, result)
+  if (result?.status === 'rejected') for (const outcome of rest) Object.assign(outcome, result)
+}
+
+type Result = Pick<Outcome, 'status' | 'error'>
+type Written = Map<string, Result>
 
 /** Halves a batch that one item spoils until that item stands alone. */
 async function writeOrSplit<Item extends Told>(

@@ -9,15 +9,15 @@ export const PIPELINES: readonly string[] = ['email_events']
  * The instant up to which mail events are counted, as a part of a larger statement: read in the snapshot of the facts
  * beside it, it can't promise more than they hold.
  */
-export const AS_OF = `(SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events')`
+export const AS_OF = `(SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events')`
 
 /** How far a clock may be ahead of ours; milliseconds. */
 const CLOCK_SKEW_MS = 60_000
 
 const ADVANCE = `
-  INSERT INTO analytics_watermarks AS mark (pipeline, up_to) VALUES ($1, $2)
-  ON CONFLICT (pipeline) DO UPDATE SET up_to = greatest(mark.up_to, EXCLUDED.up_to)
-  RETURNING up_to`
+  INSERT INTO analytics_watermarks AS mark (pipeline, watermark_at) VALUES ($1, $2)
+  ON CONFLICT (pipeline) DO UPDATE SET watermark_at = greatest(mark.watermark_at, EXCLUDED.watermark_at)
+  RETURNING watermark_at`
 
 /**
  * Says that every event accepted before `upTo` is counted; an earlier instant than the one known changes nothing.
@@ -27,8 +27,8 @@ const ADVANCE = `
 export async function advanceWatermark(db: AnalyticsDatabase, pipeline: string, upTo: Date): Promise<Date> {
   if (!PIPELINES.includes(pipeline)) throw new AppError('INVALID_INPUT', `pipeline: there is none called ${pipeline}`)
   if (upTo.getTime() > Date.now() + CLOCK_SKEW_MS) throw new AppError('INVALID_INPUT', 'upTo: is in the future')
-  const { rows } = await db.systemSql.query<{ up_to: Date }>(ADVANCE, [pipeline, upTo])
-  return (rows[0] as { up_to: Date }).up_to
+  const { rows } = await db.systemSql.query<{ watermark_at: Date }>(ADVANCE, [pipeline, upTo])
+  return (rows[0] as { watermark_at: Date }).watermark_at
 }
 
 /** How far each pipeline has got. The same for every tenant: `scope` is only whose name the question is asked in. */

@@ -43,7 +43,7 @@ describe('a watermark', () => {
   })
 
   test('is out of reach of the role that serves tenants', async () => {
-    const update = () => tier.db.tenantSql.query("UPDATE analytics_watermarks SET up_to = 'infinity'")
+    const update = () => tier.db.tenantSql.query("UPDATE analytics_watermarks SET watermark_at = 'infinity'")
     await expect(runAsTenant(randomUUID(), update)).rejects.toThrow('permission denied')
   })
 })

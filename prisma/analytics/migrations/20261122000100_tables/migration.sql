@@ -250,15 +250,15 @@ ALTER TABLE admin_audit_log ENABLE ALWAYS TRIGGER chain_entry;
 
 CREATE TABLE analytics_watermarks (
   pipeline text NOT NULL,
-  up_to timestamptz(3) NOT NULL,
+  watermark_at timestamptz(3) NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT analytics_watermarks_pkey PRIMARY KEY (pipeline)
 );
-SELECT make_platform_table('analytics_watermarks', '{pipeline,up_to,updated_at}'),
+SELECT make_platform_table('analytics_watermarks', '{pipeline,watermark_at,updated_at}'),
        keep_updated_at('analytics_watermarks');
 -- Until the pipeline first reports, nothing is promised to be counted.
-INSERT INTO analytics_watermarks (pipeline, up_to) VALUES ('email_events', 'epoch');
+INSERT INTO analytics_watermarks (pipeline, watermark_at) VALUES ('email_events', 'epoch');
 
 CREATE TABLE analytics_archives (
   tenant_id uuid NOT NULL,
@@ -437,7 +437,7 @@ SELECT tenant_id, campaign_id, sum(sent)::bigint AS sent, sum(delivered)::bigint
        rate(sum(clicked_tracked), sum(sent)) AS click_rate,
        rate(sum(replied), sum(sent)) AS reply_rate,
        rate(sum(bounced), sum(sent)) AS bounce_rate,
-       (SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
+       (SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
 FROM campaign_analytics GROUP BY tenant_id, campaign_id;
 CREATE UNIQUE INDEX campaign_performance_data_key ON campaign_performance_data (tenant_id, campaign_id);
 -- Serves topCampaigns.
@@ -449,7 +449,7 @@ SELECT tenant_id, email_account_id, sum(sent)::bigint AS sent,
        rate(sum(spam_complaints), sum(sent)) AS complaint_rate,
        rate(sum(replied), sum(sent)) AS reply_rate,
        mail_health_score(sum(sent), sum(bounced), sum(spam_complaints)) AS health_score,
-       (SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
+       (SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
 FROM mailbox_analytics WHERE local_day > current_date - 30 GROUP BY tenant_id, email_account_id;
 CREATE UNIQUE INDEX mailbox_health_data_key ON mailbox_health_data (tenant_id, email_account_id);
 -- Serves mailboxesAtRisk.
@@ -459,7 +459,7 @@ CREATE MATERIALIZED VIEW tenant_month_data AS
 SELECT tenant_id, date_trunc('month', local_day::timestamp)::date AS month, sum(sent)::bigint AS sent,
        sum(received)::bigint AS received, sum(replied)::bigint AS replied, sum(bounced)::bigint AS bounced,
        sum(spam_complaints)::bigint AS spam_complaints,
-       (SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
+       (SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
 FROM mailbox_analytics GROUP BY 1, 2;
 CREATE UNIQUE INDEX tenant_month_data_key ON tenant_month_data (tenant_id, month);
 
@@ -469,7 +469,7 @@ SELECT tenant_id, entity_id AS smtp_ip_address_id, sum(sent)::bigint AS sent,
        rate(sum(spam_complaints), sum(sent)) AS complaint_rate,
        (array_agg(load_percentage ORDER BY local_day DESC) FILTER (WHERE load_percentage IS NOT NULL))[1]
          AS load_percentage,
-       (SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
+       (SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events') AS as_of
 FROM infrastructure_analytics
 WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND entity_type = 'smtp_ip_address'
   AND local_day > current_date - 3
@@ -502,7 +502,7 @@ COMMENT ON VIEW ip_pool IS 'Scope: tenant (the platform''s). ip_pool_data of the
 CREATE FUNCTION refresh_analytics_views() RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-  counted_up_to timestamptz := (SELECT up_to FROM analytics_watermarks WHERE pipeline = 'email_events');
+  counted_up_to timestamptz := (SELECT watermark_at FROM analytics_watermarks WHERE pipeline = 'email_events');
 BEGIN
   REFRESH MATERIALIZED VIEW CONCURRENTLY campaign_performance_data;
   REFRESH MATERIALIZED VIEW CONCURRENTLY mailbox_health_data;

@@ -210,7 +210,7 @@ COMMENT ON COLUMN admin_audit_log.created_at IS NULL;
 
 COMMENT ON TABLE analytics_watermarks IS NULL;
 COMMENT ON COLUMN analytics_watermarks.pipeline IS NULL;
-COMMENT ON COLUMN analytics_watermarks.up_to IS NULL;
+COMMENT ON COLUMN analytics_watermarks.watermark_at IS NULL;
 COMMENT ON COLUMN analytics_watermarks.created_at IS NULL;
 COMMENT ON COLUMN analytics_watermarks.updated_at IS NULL;
 

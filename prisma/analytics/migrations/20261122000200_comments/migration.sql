@@ -209,9 +209,9 @@ COMMENT ON COLUMN admin_audit_log.previous_hash IS '[internal] row_hash of the e
 COMMENT ON COLUMN admin_audit_log.row_hash IS '[internal] SHA-256, hex, of previous_hash and everything else in the row. Set by the database';
 COMMENT ON COLUMN admin_audit_log.created_at IS '[internal] when it was done';
 
-COMMENT ON TABLE analytics_watermarks IS 'Scope: platform. How far each pipeline has got: every event accepted before up_to is counted.';
+COMMENT ON TABLE analytics_watermarks IS 'Scope: platform. How far each pipeline has got.';
 COMMENT ON COLUMN analytics_watermarks.pipeline IS '[public] name of the pipeline';
-COMMENT ON COLUMN analytics_watermarks.up_to IS '[public] never goes back';
+COMMENT ON COLUMN analytics_watermarks.watermark_at IS '[public] every event accepted before this instant is counted; never goes back';
 COMMENT ON COLUMN analytics_watermarks.created_at IS '[internal] known since';
 COMMENT ON COLUMN analytics_watermarks.updated_at IS '[public] last moved';
 
