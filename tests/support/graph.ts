@@ -137,9 +137,15 @@ export async function startPlatform({ tiers = TIERS }: { tiers?: readonly Tier[]
   const settings = localEnvironment(dataDir, ports, databaseSettings(databases))
   for (const process of Object.values(settings)) process.LOG_LEVEL = globalThis.process.env.TEST_LOG_LEVEL ?? 'silent'
   const platform = new TestPlatform({ databases, settings, dataDir })
-  await Promise.all(tiers.map((tier) => platform.startTier(tier)))
-  await platform.startGateway()
-  return platform
+  try {
+    // One after the other: Jest cannot load two graphs of modules at once.
+    for (const tier of tiers) await platform.startTier(tier)
+    await platform.startGateway()
+    return platform
+  } catch (error) {
+    await platform.stop()
+    throw error
+  }
 }
 
 function databaseSettings(databases: Partial<Record<Tier, TierDatabase>>): ProcessSettings {
