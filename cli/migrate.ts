@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { StartProblem } from '#platform/local/startProblem.ts'
+import { findDatabaseDrift } from '#platform/prisma/drift.ts'
 import type { MigrationStatus } from '#platform/prisma/history.ts'
 import { migrateDown, migrateUp, migrationStatus, planMigrations } from '#platform/prisma/migrate.ts'
 import { ownerDatabaseUrl } from '#platform/prisma/ownerDatabase.ts'
@@ -10,7 +11,7 @@ import { parseTier } from './tierArgument.ts'
 
 const USAGE = `npm run migrate -- <command> [--tier ${TIERS.join('|')}] [--to NAME]
 
-  status   what each tier's database has, and what it lacks
+  status   what each tier's database has and lacks, and whether it is as schema.prisma says
   plan     what "up" would apply
   up       apply what is pending; with --to, up to and including that migration
   down     undo the newest migration by its down.sql; with --to, all after that one; with --to none, all
@@ -20,7 +21,14 @@ Databases: <TIER>_OWNER_DATABASE_URL where set, else the local platform's (DATA_
 type Target = { tier: Tier; url: string; to: string | undefined }
 
 const COMMANDS: Record<string, (target: Target) => Promise<string[]>> = {
-  status: async (target) => describeStatus(await migrationStatus(target)),
+  status: async (target) => {
+    const status = await migrationStatus(target)
+    const drift = status.pending.length === 0 ? await findDatabaseDrift(target) : null
+    return [
+      ...describeStatus(status),
+      ...(drift ? [`drift       the database is not as schema.prisma says; to be so it would need:\n${drift}`] : []),
+    ]
+  },
   plan: async (target) => {
     const migrations = await planMigrations(target)
     if (migrations.length === 0) return ['nothing pending']
