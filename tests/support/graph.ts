@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
 import { makeDevToken, type TokenOptions, type TokenSubject } from '#platform/caller/developmentToken.ts'
@@ -42,6 +43,7 @@ export class TestPlatform {
   private readonly dataDir: string
   private readonly servers = new Map<Tier, TierServer>()
   private closeGateway: () => Promise<void> = async () => {}
+  private closeWorker: () => Promise<void> = async () => {}
 
   constructor(parts: Pick<TestPlatform, 'databases' | 'settings'> & { dataDir: string }) {
     this.databases = parts.databases
@@ -57,6 +59,32 @@ export class TestPlatform {
   async stopTier(tier: Tier): Promise<void> {
     await this.servers.get(tier)?.close()
     this.servers.delete(tier)
+  }
+
+  /** Runs jobs in this process from now on, polling often. */
+  async startWorker(): Promise<void> {
+    const { buildWorker } = await import('../../subgraphs/queue/workerApp.ts')
+    const { workerConfig } = await import('../../subgraphs/queue/config.ts')
+    const { close } = buildWorker(parseConfig(workerConfig, { ...this.settings.worker, WORKER_POLL_MS: '50' }))
+    this.closeWorker = close
+  }
+
+  async stopWorker(): Promise<void> {
+    await this.closeWorker()
+    this.closeWorker = async () => {}
+  }
+
+  /** Waits until analytics counts every event accepted before this call; needs all tiers and the worker. */
+  async settle(timeoutMs = 20_000): Promise<void> {
+    const asked = Date.now()
+    for (;;) {
+      const { data } = await this.ask('{ analyticsWatermarks { pipeline upTo } }')
+      const marks: { pipeline: string; upTo: string }[] = data?.analyticsWatermarks ?? []
+      const upTo = marks.find(({ pipeline }) => pipeline === 'email_events')?.upTo
+      if (upTo && Date.parse(upTo) >= asked) return
+      if (Date.now() - asked > timeoutMs) throw new Error(`events are still not counted after ${timeoutMs} ms: ${upTo}`)
+      await delay(100)
+    }
   }
 
   async startGateway(): Promise<void> {
@@ -118,6 +146,7 @@ export class TestPlatform {
 
   async stop(): Promise<void> {
     await this.closeGateway()
+    await this.stopWorker()
     await Promise.all([...this.servers.keys()].map((tier) => this.stopTier(tier)))
     closeIdleConnections()
     await Promise.all(Object.values(this.databases).map((database) => database.drop()))
@@ -125,8 +154,17 @@ export class TestPlatform {
   }
 }
 
-/** Starts the platform on databases of its own and free ports; for `beforeAll`, with `stop` in `afterAll`. */
-export async function startPlatform({ tiers = TIERS }: { tiers?: readonly Tier[] } = {}): Promise<TestPlatform> {
+/**
+ * Starts the platform on databases of its own and free ports; for `beforeAll`, with `stop` in `afterAll`.
+ * Jobs run only with `worker: true`.
+ */
+export async function startPlatform({
+  tiers = TIERS,
+  worker = false,
+}: {
+  tiers?: readonly Tier[]
+  worker?: boolean
+} = {}): Promise<TestPlatform> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-graph-'))
   await loadDevKey(dataDir)
   const databases = Object.fromEntries(
@@ -141,6 +179,7 @@ export async function startPlatform({ tiers = TIERS }: { tiers?: readonly Tier[]
     // One after the other: Jest cannot load two graphs of modules at once.
     for (const tier of tiers) await platform.startTier(tier)
     await platform.startGateway()
+    if (worker) await platform.startWorker()
     return platform
   } catch (error) {
     await platform.stop()
