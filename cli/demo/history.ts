@@ -38,10 +38,11 @@ async function makeSentMail(random: Random, workspace: Workspace, campaign: Camp
       .replaceAll('{{unsubscribe_url}}', `https://${mailbox.email.split('@')[1]}/u/${lead.id}`)
   const id = random.id()
   const messageId = `<${id}@${mailbox.email.split('@')[1]}>`
+  const subject = fill(template.subject)
   const raw = await new MailComposer({
     from: { name: mailbox.displayName, address: mailbox.email },
     to: { name: lead.name, address: lead.email },
-    subject: fill(template.subject),
+    subject,
     text: fill(template.bodyText),
     html: fill(template.bodyHtml),
     date: queuedAt,
@@ -59,7 +60,7 @@ async function makeSentMail(random: Random, workspace: Workspace, campaign: Camp
     raw: raw.toString('base64'),
     ...makeFate(random, queuedAt),
   }
-  return { item, answerable: 'bouncedAt' in item ? null : { id, messageId, lead, mailbox: mailbox.email } }
+  return { item, answerable: 'bouncedAt' in item ? null : { id, messageId, subject, lead, mailbox: mailbox.email } }
 }
 
 /** 3 % bounce, 46 % of the rest are opened (a third of those by a mail provider's proxy), 9 % clicked. */

@@ -4,9 +4,12 @@ import { withHeaders } from './headers.ts'
 import type { Answerable } from './history.ts'
 import type { Random } from './random.ts'
 
-/** `count` real mails of the corpus, the same ones for the same seed; none twice as long as the corpus has others. */
-export async function* pickCorpusMails(random: Random, count: number): AsyncGenerator<RawMail> {
-  const files = random.fake.helpers.shuffle(await corpusFiles())
+/** `count` real mails of the corpus (`ham`: written by people, not advertisements), the same ones for the same seed; none twice as long as the corpus has others. */
+export async function* pickCorpusMails(random: Random, kind: 'ham' | 'any', count: number): AsyncGenerator<RawMail> {
+  const corpus = await corpusFiles()
+  const files = random.fake.helpers.shuffle(
+    kind === 'any' ? corpus : corpus.filter(({ name }) => name.startsWith('corpus/easy-ham')),
+  )
   for (let index = 0; index < count; index++) {
     const file = files[index % files.length]
     if (file) yield { name: file.name, raw: withoutFromLine(await readFile(file.path)) }
@@ -21,7 +24,7 @@ export function makeReply(mail: RawMail, answered: Answerable): RawMail {
   const headers = {
     From: `"${answered.lead.name}" <${answered.lead.email}>`,
     To: answered.mailbox,
-    Subject: 'Re: your mail',
+    Subject: `Re: ${answered.subject}`,
     'Message-ID': `<re.${answered.id}@${answered.lead.email.split('@')[1]}>`,
     'In-Reply-To': answered.messageId,
     References: answered.messageId,

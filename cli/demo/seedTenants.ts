@@ -89,11 +89,12 @@ async function recordSent(oltp: ServiceClient, history: AsyncIterable<SentMail>)
 
 /** Replies first, then mail that answers nothing. */
 async function* incomingMails(random: Random, answered: readonly Answerable[], others: number) {
-  let index = 0
-  for await (const mail of pickCorpusMails(random, answered.length + others)) {
-    const answers = answered[index++]
-    yield answers ? makeReply(mail, answers) : mail
+  const bodies = pickCorpusMails(random, 'ham', answered.length)
+  for (const sent of answered) {
+    const { value } = await bodies.next()
+    if (value) yield makeReply(value, sent)
   }
+  yield* pickCorpusMails(random, 'any', others)
 }
 
 /** Freshness is a watermark: once it has passed `instant`, every event accepted before is counted. */

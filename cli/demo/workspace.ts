@@ -75,7 +75,7 @@ export function makeWorkspace(random: Random, plan: TenantPlan, now: Date) {
     name: `Next: ${fake.company.buzzPhrase()}`,
     description: 'Ready to launch.',
     status: 'DRAFT',
-    createdAt: daysAgo(2),
+    createdAt: daysAgo(44),
     steps: stepsOf(0),
     enrollments: enroll('ACTIVE'),
   }
