@@ -114,8 +114,8 @@ function parseColumn({ type, list, optional, attributes, comment }: Field, name:
   }
 }
 
-function parseFieldIndexes({ attributes, comment }: Field, name: string): SchemaIndex[] {
-  const one = { columns: [{ name, descending: false }], where: null, comment }
+function parseFieldIndexes({ attributes }: Field, name: string): SchemaIndex[] {
+  const one = { columns: [{ name, descending: false }], where: null, comment: '' }
   if (/(^|\s)@id\b/.test(attributes)) return [{ ...one, kind: 'primary' }]
   if (/(^|\s)@unique\b/.test(attributes)) return [{ ...one, kind: 'unique' }]
   return []
