@@ -1,29 +1,40 @@
 import type pg from 'pg'
 import { Gauge, type Registry } from 'prom-client'
 
+type Measure = { pending: number; parked: number; lag: number }
+
 const MEASURE = `
   SELECT count(*) FILTER (WHERE parked_at IS NULL)::int AS pending,
          count(*) FILTER (WHERE parked_at IS NOT NULL)::int AS parked,
          coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 AS lag
   FROM outbox_events`
 
-/** Shows what waits in the outbox, measured when asked; while the database is away they stay as they were. */
+/** Shows what waits in the outbox, measured when asked; while the database is away the numbers stay as they were. */
 export function addOutboxMetrics(registry: Registry, systemSql: pg.Pool): void {
-  const pending = new Gauge({ name: 'outbox_pending', help: 'Events not delivered yet', registers: [registry] })
-  const parked = new Gauge({ name: 'outbox_parked', help: 'Events set aside for a person', registers: [registry] })
-  new Gauge({
-    name: 'outbox_lag_seconds',
-    help: 'Age of the oldest event not delivered yet',
-    registers: [registry],
-    async collect() {
-      const { rows } = await systemSql.query<{ pending: number; parked: number; lag: number }>(MEASURE).catch(() => {
-        return { rows: [] }
+  // The gauges are collected side by side: they share one statement.
+  let measuring: Promise<Measure | undefined> | undefined
+  const measure = () => {
+    measuring ??= systemSql
+      .query<Measure>(MEASURE)
+      .then(({ rows }) => rows[0])
+      .catch(() => undefined)
+      .finally(() => {
+        measuring = undefined
       })
-      const [now] = rows
-      if (!now) return
-      pending.set(now.pending)
-      parked.set(now.parked)
-      this.set(Math.max(0, now.lag))
-    },
-  })
+    return measuring
+  }
+  const addGauge = (name: string, help: string, value: keyof Measure) => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        const measured = await measure()
+        if (measured) this.set(Math.max(0, measured[value]))
+      },
+    })
+  }
+  addGauge('outbox_pending', 'Events not delivered yet', 'pending')
+  addGauge('outbox_parked', 'Events set aside for a person', 'parked')
+  addGauge('outbox_lag_seconds', 'Age of the oldest event not delivered yet', 'lag')
 }

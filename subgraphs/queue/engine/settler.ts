@@ -9,6 +9,7 @@ import {
   type PostponedJob,
   postponeJobs,
 } from './acknowledge.ts'
+import { returnOrphans } from './lease.ts'
 
 /** What is to be written about one job. */
 export type Settlement =
@@ -85,6 +86,7 @@ export class Settler {
   async #abandon(batch: readonly Settlement[]): Promise<void> {
     this.#log.error({ jobs: batch.map(({ job }) => job.id) }, 'an outcome cannot be written')
     await this.#onSettled(batch.map((settlement) => ({ settlement, as: 'lost' })))
+    await returnOrphans(this.#pool)
   }
 
   async #write(batch: readonly Settlement[]): Promise<Settled[]> {

@@ -6,7 +6,15 @@ import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
 import { extendLeases, reapLeases, returnOrphans } from '../../../subgraphs/queue/engine/lease.ts'
 import { expireJobs } from '../../../subgraphs/queue/engine/maintenance.ts'
 import { Reaper } from '../../../subgraphs/queue/engine/reaper.ts'
-import { enqueue, makeWorker, openQueueDatabase, type QueueDatabase, readJobs, request, rival } from './queueDatabase.ts'
+import {
+  enqueue,
+  makeWorker,
+  openQueueDatabase,
+  type QueueDatabase,
+  readJobs,
+  request,
+  rival,
+} from './queueDatabase.ts'
 
 const QUEUE = 'notification-delivery'
 let queue: QueueDatabase
@@ -23,6 +31,12 @@ afterEach(async () => {
   await queue.sql.query('UPDATE job_queues SET is_active = true, max_concurrent_jobs = 1000')
 })
 
+/** Claims jobs that must be there. */
+const take = async (limit = 10) => {
+  const claimed = await claim(limit)
+  if (!claimed) throw new Error('nothing was claimed')
+  return claimed.jobs as [ClaimedJob, ...ClaimedJob[]]
+}
 const claim = (limit = 10, leaseMs = 10_000) => claimJobs(queue.sql, { workerId, queueName: QUEUE, limit, leaseMs })
 const failure = (job: ClaimedJob, changes: object = {}) => ({
   ...job,
@@ -41,10 +55,21 @@ const expireLeases = () => queue.sql.query(`UPDATE worker_leases SET expires_at 
 
 describe('claiming', () => {
   test('takes the lower priority number first, then the order of arrival', async () => {
-    const [a, b, c, d] = await enqueue(queue.sql, request(), request({ priority: 200 }), request({ priority: 10 }), request())
+    const [a, b, c, d] = await enqueue(
+      queue.sql,
+      request(),
+      request({ priority: 200 }),
+      request({ priority: 10 }),
+      request(),
+    )
     const claimed = await claim()
     expect(claimed?.jobs.map(({ id }) => id)).toEqual([c, a, d, b])
-    expect(claimed?.jobs[0]).toMatchObject({ attempt: 1, maxAttempts: 5, timeoutMs: 120_000, payload: { text: 'hello' } })
+    expect(claimed?.jobs[0]).toMatchObject({
+      attempt: 1,
+      maxAttempts: 5,
+      timeoutMs: 120_000,
+      payload: { text: 'hello' },
+    })
   })
 
   test('gives no job to two of many claimers, and every job to one', async () => {
@@ -78,9 +103,7 @@ describe('claiming', () => {
     await enqueue(queue.sql, request(), request())
     const claimed = await claim()
     const { rows } = await queue.sql.query('SELECT id, worker_id, queue_name, job_ids FROM worker_leases')
-    expect(rows).toEqual([
-      { id: claimed?.leaseId, worker_id: workerId, queue_name: QUEUE, job_ids: expect.any(Array) },
-    ])
+    expect(rows).toEqual([{ id: claimed?.leaseId, worker_id: workerId, queue_name: QUEUE, job_ids: expect.any(Array) }])
     await enqueue(queue.sql, request())
     const stranger = { workerId: randomUUID(), queueName: QUEUE, limit: 1, leaseMs: 1_000 }
     await expect(claimJobs(queue.sql, stranger)).rejects.toThrow('worker_leases_worker_id_fkey')
@@ -109,7 +132,14 @@ describe('acknowledging', () => {
        FROM jobs j JOIN job_logs l ON l.tenant_id = j.tenant_id AND l.job_id = j.id WHERE j.id = ANY($1)`,
       [ids],
     )
-    const expected = { status: 'completed', result: { ok: true }, stamped: true, log_level: 'info', attempt_number: 1, duration_ms: 12 }
+    const expected = {
+      status: 'completed',
+      result: { ok: true },
+      stamped: true,
+      log_level: 'info',
+      attempt_number: 1,
+      duration_ms: 12,
+    }
     expect(rows).toEqual([expected, expected])
   })
 
@@ -146,7 +176,13 @@ describe('acknowledging', () => {
     expect(failed.get(id)).toEqual({ dead: true })
     expect((await readJobs(queue.sql, [id]))[0]?.status).toBe('failed')
     expect(await letters(id)).toMatchObject([
-      { payload: { text: 'dear' }, final_attempt: 1, failure_reason: 'no luck', error_fingerprint: 'f', is_resolved: false },
+      {
+        payload: { text: 'dear' },
+        final_attempt: 1,
+        failure_reason: 'no luck',
+        error_fingerprint: 'f',
+        is_resolved: false,
+      },
     ])
   })
 
@@ -192,11 +228,11 @@ describe('leases', () => {
 
   test('acknowledging late changes nothing, whoever has the job by then', async () => {
     const [id] = (await enqueue(queue.sql, request())) as [string]
-    const [late] = (await claim())?.jobs as [ClaimedJob]
+    const [late] = await take()
     await expireLeases()
     await reapLeases(queue.sql)
     expect(await completeJobs(queue.sql, [{ ...late, durationMs: 1 }])).toEqual(new Set())
-    const [current] = (await claim())?.jobs as [ClaimedJob]
+    const [current] = await take()
     expect(await completeJobs(queue.sql, [{ ...late, durationMs: 1 }])).toEqual(new Set())
     expect(await failJobs(queue.sql, [failure(late, { permanent: true })])).toEqual(new Map())
     expect(await postponeJobs(queue.sql, [{ ...late, delayMs: 0 }])).toEqual(new Set())

@@ -41,7 +41,9 @@ describe('enqueueing', () => {
   })
 
   test('text about an escape is no escape', async () => {
-    const { results } = await enqueueJobs(queue.sql, [request({ payload: { text: 'a \\u0000 in words, \\\\ud800 too' } })])
+    const { results } = await enqueueJobs(queue.sql, [
+      request({ payload: { text: 'a \\u0000 in words, \\\\ud800 too' } }),
+    ])
     expect(results[0]?.status).toBe('enqueued')
   })
 
@@ -77,7 +79,11 @@ describe('enqueueing', () => {
 
   test('the same key of another tenant or another source is another job', async () => {
     const asked = request({ jobType: 'shared' })
-    const { results } = await enqueueJobs(queue.sql, [asked, { ...asked, tenantId: rival }, { ...asked, source: 'other' }])
+    const { results } = await enqueueJobs(queue.sql, [
+      asked,
+      { ...asked, tenantId: rival },
+      { ...asked, source: 'other' },
+    ])
     expect(results.map(({ status }) => status)).toEqual(['enqueued', 'enqueued', 'enqueued'])
   })
 
@@ -95,7 +101,9 @@ describe('enqueueing', () => {
 
   test("a tenant sees its own jobs and receipts and none of the rival's", async () => {
     const [own, other] = await enqueue(queue.sql, request(), request({ tenantId: rival }))
-    const seen = await runAsTenant(demo, () => queue.db.tenant.job.findMany({ where: { id: { in: [own, other] as string[] } } }))
+    const seen = await runAsTenant(demo, () =>
+      queue.db.tenant.job.findMany({ where: { id: { in: [own, other] as string[] } } }),
+    )
     expect(seen.map(({ id }) => id)).toEqual([own])
     const receipts = await runAsTenant(rival, () =>
       queue.db.tenantSql.query('SELECT job_id FROM enqueue_receipts WHERE job_id = ANY($1)', [[own, other]]),

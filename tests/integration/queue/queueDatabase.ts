@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { DEMO_TENANTS } from '#platform/contracts/demo.ts'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeLog } from '#platform/log.ts'
 import { PrismaClient } from '#prisma/queue'
-import { DEMO_TENANTS } from '#platform/contracts/demo.ts'
 import { enqueueJobs } from '../../../subgraphs/queue/engine/enqueue.ts'
 import { registerWorker } from '../../../subgraphs/queue/engine/registry.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
@@ -73,12 +73,14 @@ export async function readJobs(sql: QueueDatabase['sql'], ids: readonly string[]
   return ids.map((id) => rows.find((row) => row.id === id) as JobState)
 }
 
-/** Waits until `check` answers something true. */
-export async function until<Value>(check: () => Promise<Value> | Value, timeoutMs = 10_000): Promise<Value> {
+type Truthy<Value> = Exclude<Value, false | null | undefined | 0 | ''>
+
+/** Waits until `check` answers something true, and answers that. */
+export async function until<Value>(check: () => Promise<Value> | Value, timeoutMs = 10_000): Promise<Truthy<Value>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     const value = await check()
-    if (value) return value
+    if (value) return value as Truthy<Value>
     if (Date.now() > deadline) throw new Error(`not true within ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
