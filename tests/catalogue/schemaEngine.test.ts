@@ -52,7 +52,7 @@ describe("Prisma's command line over the stand-in schema engine", () => {
     expect(await prisma(ownerUrl, 'migrate', 'deploy')).toEqual({ code: 0, output: expect.any(String) })
     expect({ history: (await admin.query(HISTORY)).rows, catalogue: await describeCatalogue(admin) }).toEqual(ours)
     expect(await migrateUp(target)).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test('says what is wrong in words and by its exit code', async () => {
     const { ownerUrl } = database
@@ -60,7 +60,7 @@ describe("Prisma's command line over the stand-in schema engine", () => {
     expect(nowhere).toEqual({ code: 1, output: expect.stringContaining('P1001') })
     const failed = await prisma(ownerUrl, 'migrate', 'resolve', '--rolled-back', 'no_such_migration')
     expect(failed).toEqual({ code: 1, output: expect.stringContaining('no_such_migration') })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the schema engine', () => {

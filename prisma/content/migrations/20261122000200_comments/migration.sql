@@ -71,7 +71,7 @@ COMMENT ON COLUMN content_search.trigram_text IS '[personal] subject, addresses 
 COMMENT ON COLUMN content_search.created_at IS '[internal] indexed at';
 COMMENT ON COLUMN content_search.updated_at IS '[internal] last re-indexed';
 
-COMMENT ON TABLE tenant_keys IS 'Scope: tenant. The tenant''s own keys, wrapped by the master key: without them its content cannot be read.';
+COMMENT ON TABLE tenant_keys IS 'Scope: tenant. The tenant''s own keys, wrapped by the master key: without them its content cannot be read. At most one version is not retired (a partial unique index).';
 COMMENT ON COLUMN tenant_keys.tenant_id IS '[internal] owning tenant → oltp.tenants';
 COMMENT ON COLUMN tenant_keys.version IS '[internal] 1, 2, …; the highest that is not retired is used for new content';
 COMMENT ON COLUMN tenant_keys.wrapped_hash_key IS '[internal] key of the deduplicating hash, wrapped (nonce, tag, ciphertext of AES-256-GCM)';

@@ -169,7 +169,7 @@ COMMENT ON COLUMN campaign_metrics.replied IS '[internal] mails answered';
 COMMENT ON COLUMN campaign_metrics.bounced IS '[internal] mails bounced';
 COMMENT ON COLUMN campaign_metrics.unsubscribed IS '[internal] leads that unsubscribed';
 COMMENT ON COLUMN campaign_metrics.complained IS '[internal] complaints';
-COMMENT ON COLUMN campaign_metrics.reply_rate IS '[internal] replied / delivered, 0 to 1';
+COMMENT ON COLUMN campaign_metrics.reply_rate IS '[internal] replied / delivered, 0 to 1; none before anything was delivered';
 COMMENT ON COLUMN campaign_metrics.version IS '[internal] an older version never overwrites a newer one';
 COMMENT ON COLUMN campaign_metrics.as_of_at IS '[internal] every event before it is counted';
 COMMENT ON COLUMN campaign_metrics.created_at IS '[internal] row written at';
