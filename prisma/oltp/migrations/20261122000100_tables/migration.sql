@@ -400,7 +400,7 @@ CREATE TABLE campaign_metrics (
   bounced integer NOT NULL DEFAULT 0,
   unsubscribed integer NOT NULL DEFAULT 0,
   complained integer NOT NULL DEFAULT 0,
-  reply_rate double precision NOT NULL DEFAULT 0,
+  reply_rate double precision,
   version bigint NOT NULL DEFAULT 0,
   as_of_at timestamptz(3) NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT now(),
@@ -410,9 +410,6 @@ CREATE TABLE campaign_metrics (
     FOREIGN KEY (tenant_id, campaign_id) REFERENCES campaigns (tenant_id, id),
   CONSTRAINT campaign_metrics_reply_rate_check CHECK (reply_rate BETWEEN 0 AND 1)
 );
--- Serves campaigns by reply rate.
-CREATE INDEX campaign_metrics_tenant_id_reply_rate_campaign_id_idx
-  ON campaign_metrics (tenant_id, reply_rate DESC, campaign_id DESC);
 SELECT make_tenant_table('campaign_metrics');
 SELECT keep_updated_at('campaign_metrics');
 
