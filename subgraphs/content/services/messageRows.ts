@@ -1,6 +1,7 @@
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { Database } from '../database.ts'
 import type { PackedBlob } from './blobs.ts'
+import { storableJson } from './mailText.ts'
 import type { PackedMessage } from './messagePacking.ts'
 import type { TenantKey } from './tenantKeys.ts'
 
@@ -81,7 +82,7 @@ export async function insertMessages(
   const { rows } = await db.tenantSql.query<{ storage_key: string }>(INSERT_MESSAGES, [
     currentTenant(),
     key.version,
-    JSON.stringify(messages.map(messageRow)),
+    storableJson(messages.map(messageRow)),
     JSON.stringify(blobRows),
     Buffer.concat([...blobs.values()].map(({ bytes }) => bytes)),
   ])

@@ -22,17 +22,17 @@ export type MimeReading = {
 /** Limits within which a hostile mail cannot hold the process: it is read as far as they allow. */
 const MAX_PARTS = 1000
 const MAX_PART_HEADER_BYTES = 256 * 1024
-const MAX_LINES = 1_000_000
+const MAX_LINES = 500_000
 const MAX_READING_MS = 20_000
 const CHUNK_BYTES = 1024 * 1024
 const LINE_FEED = 0x0a
 
 /** Parts of mailparser 3.9.0 (an exact version) that its types don't show. */
 type Internals = MimeDecoding & {
-  getTextContent: () => MessageText
   libmime: { decodeWords: (value: string) => string }
-  tree: { contentType?: string | false; children: unknown[] } | false
+  tree: MimeNode | false
 }
+type MimeNode = { contentType?: string | false; textContent?: string; children: MimeNode[] }
 
 /**
  * Reads the parts of a mail. Never rejects: what cannot be read is named in `problems`, the rest is there.
@@ -53,11 +53,10 @@ export async function readMime(mail: Buffer): Promise<MimeReading> {
   const inner = parser as unknown as Internals
   const problems = new Set<string>()
   watchCharsets(inner, mail, problems)
-  const { text, files } = await collect(parser, withinLineLimit(mail, problems), problems)
-  const content = text ?? rescueText(inner)
+  const files = await collectFiles(parser, withinLineLimit(mail, problems), problems)
   const reading = {
-    text: content?.text || null,
-    html: typeof content?.html === 'string' && content.html !== '' ? content.html : null,
+    text: joinTexts(inner, 'text/plain', '\n'),
+    html: joinTexts(inner, 'text/html', '<br/>\n'),
     files,
     problems,
     decodeWords: (value: string) => inner.libmime.decodeWords(value),
@@ -67,45 +66,38 @@ export async function readMime(mail: Buffer): Promise<MimeReading> {
   return reading
 }
 
-/** Feeds the parser piece by piece, so that it can be left when it takes too long. */
-async function collect(parser: MailParser, mail: Buffer, problems: Set<string>) {
+/** Runs the parser, piece by piece, so that it can be left when it takes too long; answers the files it has met. */
+async function collectFiles(parser: MailParser, mail: Buffer, problems: Set<string>): Promise<MimeFile[]> {
   const files: MimeFile[] = []
-  let text: MessageText | null = null
+  let timer: NodeJS.Timeout | undefined
   await new Promise<void>((resolve) => {
-    const fail = (problem: string) => {
+    const leave = (problem: string) => {
       problems.add(problem)
-      clearTimeout(timer)
+      parser.destroy()
       resolve()
     }
-    const timer = setTimeout(() => {
-      fail('took_too_long')
-      parser.destroy()
-    }, MAX_READING_MS)
-    parser.on('error', () => fail('mime_broken'))
-    parser.on('end', () => {
-      clearTimeout(timer)
-      resolve()
-    })
+    timer = setTimeout(() => leave('took_too_long'), MAX_READING_MS)
+    parser.on('error', () => leave('mime_broken'))
+    parser.on('end', resolve)
     parser.on('data', (data: AttachmentStream | MessageText) => {
-      if (data.type === 'text') text = data
-      else readFile(data, (file) => files.push(file))
+      if (data.type === 'attachment') readFile(data, (file) => files.push(file))
     })
     feed(parser, mail)
   })
-  return { text: text as MessageText | null, files }
+  clearTimeout(timer)
+  return files
 }
 
 function feed(parser: MailParser, mail: Buffer, from = 0) {
   if (parser.destroyed) return
   const to = from + CHUNK_BYTES
   if (to >= mail.length) parser.end(mail.subarray(from))
-  else parser.write(mail.subarray(from, to), (error) => error ?? feed(parser, mail, to))
+  else parser.write(mail.subarray(from, to), () => feed(parser, mail, to))
 }
 
 function readFile(part: AttachmentStream, done: (file: MimeFile) => void) {
   const chunks: Buffer[] = []
-  part.content.on('data', (chunk: Buffer) => chunks.push(chunk))
-  part.content.on('end', () => {
+  const end = () => {
     done({
       bytes: Buffer.concat(chunks),
       filename: part.filename || null,
@@ -114,7 +106,11 @@ function readFile(part: AttachmentStream, done: (file: MimeFile) => void) {
       contentId: part.cid || null,
     })
     part.release()
-  })
+  }
+  part.content.on('data', (chunk: Buffer) => chunks.push(chunk))
+  part.content.once('end', end)
+  // Bytes that cannot be decoded end the file there.
+  part.content.once('error', end)
 }
 
 /** Every line costs the parser a turn of the event loop: 25 MB of empty lines would take minutes. */
@@ -129,13 +125,16 @@ function withinLineLimit(mail: Buffer, problems: Set<string>): Buffer {
   return mail
 }
 
-/** The texts read before the parser gave up. */
-function rescueText(inner: Internals): MessageText | null {
-  try {
-    return inner.getTextContent()
-  } catch {
-    return null
+/** The mail's texts of one type, as far as they were read. Not the parser's own: it mixes both types into each. */
+function joinTexts({ tree }: Internals, type: string, separator: string): string | null {
+  const texts: string[] = []
+  const waiting = tree === false ? [] : [tree]
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    // A mail without a type is plain text.
+    if ((node.contentType || 'text/plain') === type && node.textContent) texts.push(node.textContent)
+    waiting.push(...node.children.toReversed())
   }
+  return texts.join(separator) || null
 }
 
 function noteReplacements({ text, html, problems }: MimeReading) {

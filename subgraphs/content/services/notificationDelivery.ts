@@ -4,7 +4,7 @@ import { isTenantId as isUuid, runAsTenant } from '#platform/database/tenantScop
 import { AppError } from '#platform/errors.ts'
 import type { Database } from '../database.ts'
 import { groupBy } from './grouping.ts'
-import { storableText } from './mailText.ts'
+import { storableJson, storableText } from './mailText.ts'
 
 /** A notification as it comes over the graph. */
 export type DeliverNotificationInput = {
@@ -82,20 +82,22 @@ export async function deliverNotifications(
 }
 
 async function insertNotifications(db: Database, tenantId: string, items: readonly Accepted[]): Promise<string[]> {
-  const byKey = new Map([...items].reverse().map((item) => [item.key, item]))
-  const rows = [...byKey.values()].map((item) => ({
-    id: uuidv7(),
-    delivery_key: item.key,
-    user_id: item.userId,
-    type: item.type,
-    title: item.title,
-    message: item.message,
-    channel: item.channel,
-    priority: item.priority,
-    action_url: item.actionUrl ?? null,
-    metadata: item.metadata ?? {},
-    expires_at: item.expiresAt ?? null,
-  }))
+  const first = new Set<string>()
+  const rows = items
+    .filter(({ key }) => !first.has(key) && first.add(key))
+    .map((item) => ({
+      id: uuidv7(),
+      delivery_key: item.key,
+      user_id: item.userId,
+      type: item.type,
+      title: item.title,
+      message: item.message,
+      channel: item.channel,
+      priority: item.priority,
+      action_url: item.actionUrl ?? null,
+      metadata: item.metadata ?? {},
+      expires_at: item.expiresAt ?? null,
+    }))
   const result = await db.tenantSql.query<{ delivery_key: string }>(
     `INSERT INTO notifications (tenant_id, id, delivery_key, user_id, type, title, message, channel, priority, action_url,
        metadata, expires_at)
@@ -108,11 +110,6 @@ async function insertNotifications(db: Database, tenantId: string, items: readon
     [tenantId, storableJson(rows)],
   )
   return result.rows.map((row) => row.delivery_key)
-}
-
-/** JSON without what jsonb refuses, wherever in the metadata it stands. */
-function storableJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part) => (typeof part === 'string' ? storableText(part) : part))
 }
 
 function describe(error: z.ZodError): string {

@@ -69,7 +69,8 @@ export class TenantKeys {
     await this.#db.tenantSql.query(
       `INSERT INTO tenant_keys (tenant_id, version, wrapped_hash_key, wrapped_data_key, master_key_id)
        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM tenant_keys WHERE tenant_id = $1
-       ON CONFLICT (tenant_id, version) DO NOTHING`,
+       HAVING count(*) FILTER (WHERE retired_at IS NULL) = 0
+       ON CONFLICT DO NOTHING`,
       [
         currentTenant(),
         this.#wrap(randomBytes(KEY_BYTES), 'hash'),

@@ -14,6 +14,8 @@ CREATE TABLE tenant_keys (
   CONSTRAINT tenant_keys_pkey PRIMARY KEY (tenant_id, version),
   CONSTRAINT tenant_keys_version_check CHECK (version > 0)
 );
+-- Two processes that make a tenant's keys at once must end with the same ones.
+CREATE UNIQUE INDEX tenant_keys_one_in_use ON tenant_keys (tenant_id) WHERE retired_at IS NULL;
 SELECT make_tenant_table('tenant_keys'), keep_updated_at('tenant_keys');
 
 CREATE TABLE compression_dictionaries (
