@@ -5,6 +5,7 @@ import { isPortFree } from '#platform/local/freePort.ts'
 import { PORT_SETTINGS } from '#platform/local/settings.ts'
 import {
   makeStartFolder,
+  pressCtrlC,
   processesOf,
   runStart,
   type StartFolder,
@@ -22,10 +23,7 @@ beforeAll(async () => {
   folder = await makeStartFolder()
 })
 afterAll(async () => {
-  if (run && run.npm.exitCode === null && run.npm.pid) {
-    process.kill(-run.npm.pid, 'SIGINT')
-    await run.ended
-  }
+  if (run) await pressCtrlC(run)
   folder.remove()
 })
 
@@ -111,8 +109,8 @@ test(
     expect(processes.map(({ name }) => name).sort()).toEqual(
       expect.arrayContaining(['analytics', 'content', 'gateway', 'oltp', 'postgres', 'queue', 'supervisor', 'worker']),
     )
-    run.npm.kill('SIGINT')
-    expect(await run.ended).toBe(0)
+    await pressCtrlC(run)
+    expect(run.output()).toMatch(/^stopped$/m)
     await expectNothingLeft(processes)
   },
   LONG_MS,
@@ -141,8 +139,8 @@ test(
     run = runStart(folder)
     expect((await askAsPrinted()).status).toBe(200)
     const next = processesOf(folder)
-    run.npm.kill('SIGINT')
-    expect(await run.ended).toBe(0)
+    await pressCtrlC(run)
+    expect(run.output()).toMatch(/^stopped$/m)
     await expectNothingLeft(next)
   },
   LONG_MS,

@@ -58,12 +58,19 @@ export function runStart({ env }: StartFolder): StartRun {
       for (let waited = 0; waited < deadlineMs; waited += 50) {
         const match = pattern.exec(output)
         if (match) return match
-        if (npm.exitCode !== null) throw new Error(`npm start ended with code ${npm.exitCode}:\n${output}`)
+        if (npm.exitCode !== null || npm.signalCode)
+          throw new Error(`npm start ended with code ${npm.exitCode}:\n${output}`)
         await sleep(50)
       }
       throw new Error(`npm start did not print ${pattern} within ${deadlineMs} ms:\n${output}`)
     },
   }
+}
+
+/** What Ctrl-C does: every process in the terminal's foreground is interrupted. Resolves when npm has ended. */
+export async function pressCtrlC({ npm, ended }: StartRun): Promise<void> {
+  if (npm.exitCode === null && npm.signalCode === null && npm.pid) process.kill(-npm.pid, 'SIGINT')
+  await ended
 }
 
 type Noted = ProcessIdentity & { name: string }
