@@ -9,15 +9,17 @@ import pg from 'pg'
 const SETTING = 'app.current_tenant_id'
 const SET_TENANT = `SELECT set_config('${SETTING}', $1, true)`
 const SET_TENANT_NAME = 'set_tenant'
+const READ_SETTING = /current_setting\(\s*'app\.current_tenant_id'/gi
 
 /** The first message of a transaction: SET LOCAL takes no snapshot, so the isolation level may still be set after it. */
 export function beginAsTenant(begin: string, tenantId: string): string {
   return `${begin}; SET LOCAL ${SETTING} = '${tenantId}'`
 }
 
-/** Whether a caller's SQL meddles with the tenant setting, which is this module's alone. */
-export function namesTenantSetting(text: string): boolean {
-  return text.includes('current_tenant_id')
+/** Whether a caller's SQL meddles with the tenant setting, which is this module's alone. Reading it is no harm. */
+export function writesTenantSetting(text: string): boolean {
+  if (!/current_tenant_id|set_config/i.test(text)) return false
+  return /current_tenant_id|set_config/i.test(text.replaceAll(READ_SETTING, ''))
 }
 
 /** Prepares the setting once per new connection, so that each statement only binds and executes it. */

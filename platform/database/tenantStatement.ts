@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { AppError } from '../errors.ts'
-import { namesTenantSetting } from './tenantQuery.ts'
+import { writesTenantSetting } from './tenantQuery.ts'
 
 /**
  * One statement in pg's config form.
@@ -18,6 +18,6 @@ export function readStatement(
     throw new AppError('INTERNAL', 'the tenant pool takes no cursors, streams or COPY')
   }
   const config = typeof statement === 'string' ? { text: statement } : statement
-  if (namesTenantSetting(config.text)) throw new AppError('INTERNAL', 'statements may not touch the tenant setting')
+  if (writesTenantSetting(config.text)) throw new AppError('INTERNAL', 'statements may not set the tenant')
   return values ? { ...config, values: values as unknown[] } : config
 }

@@ -81,6 +81,13 @@ describe('a statement', () => {
     }
     const ask = (...args: unknown[]) => runAsTenant(ours, () => pool.query(...args))
     await expect(ask("SELECT set_config('app.current_tenant_id', $1, false)", [theirs])).rejects.toMatchObject(refused)
+    await expect(ask('SELECT set_config($1, $2, false)', ['app.current_tenant_id', theirs])).rejects.toMatchObject(
+      refused,
+    )
+    await expect(ask(`SET app.current_tenant_id = '${theirs}'`)).rejects.toMatchObject(refused)
+    await expect(ask("SELECT current_setting('app.current_tenant_id') AS own")).resolves.toMatchObject({
+      rows: [{ own: ours }],
+    })
     await expect(ask('BEGIN')).rejects.toMatchObject(refused)
     await expect(ask('SELECT 1', [], () => {})).rejects.toMatchObject(refused)
     await expect(ask('SELECT 1', () => {})).rejects.toMatchObject(refused)
