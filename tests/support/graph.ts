@@ -87,11 +87,17 @@ export class TestPlatform {
     }
   }
 
-  async startGateway(): Promise<void> {
-    const config = parseConfig(gatewayConfig, this.settings.gateway)
+  /** `changes` are settings that differ from the usual. */
+  async startGateway(changes: ProcessSettings = {}): Promise<void> {
+    const config = parseConfig(gatewayConfig, { ...this.settings.gateway, ...changes })
     const { app, close } = await buildGateway(config)
     this.closeGateway = close
     await app.listen(config)
+  }
+
+  async stopGateway(): Promise<void> {
+    await this.closeGateway()
+    this.closeGateway = async () => {}
   }
 
   /** A bearer token, by default for the demo tenant's owner. */
@@ -145,7 +151,7 @@ export class TestPlatform {
   }
 
   async stop(): Promise<void> {
-    await this.closeGateway()
+    await this.stopGateway()
     await this.stopWorker()
     await Promise.all([...this.servers.keys()].map((tier) => this.stopTier(tier)))
     closeIdleConnections()

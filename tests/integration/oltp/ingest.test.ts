@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
-import { makeBounce, makeMail } from './mails.ts'
+import { makeBounce, makeMail } from '../../support/mails.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier, userOf } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
-import { makeMail } from './mails.ts'
+import { makeMail } from '../../support/mails.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier, userOf } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 

@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { v7 as uuidv7 } from 'uuid'
+import { RIVAL, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { foundTenant, type TestTenant } from '../support/tenants.ts'
+import { recordSentMail } from './sentMail.ts'
+import { eventually } from './waiting.ts'
+
+const sentId = uuidv7()
+let platform: TestPlatform
+let demo: TestTenant
+
+beforeAll(async () => {
+  platform = await startPlatform({ worker: true })
+  const oltp = platform.tierClient('oltp')
+  demo = await foundTenant(oltp, 'demo')
+  await foundTenant(oltp, 'rival')
+  await recordSentMail(oltp, demo, sentId)
+  await eventually(
+    () =>
+      platform.ask('query ($id: ID!) { campaign(id: $id) { analytics { sent openedTracked } } }', {
+        id: demo.campaignId,
+      }),
+    ({ data }) => data.campaign.analytics.sent === 1 && data.campaign.analytics.openedTracked === 1,
+  )
+}, 60_000)
+afterAll(() => platform?.stop())
+
+describe('one question crosses all four tiers', () => {
+  test('the published query answers campaigns with facts, jobs, messages and their bodies', async () => {
+    const query = await readFile('operations/crossTierCampaigns.graphql', 'utf8')
+    const { data, errors } = await platform.ask(query)
+    expect(errors).toBeUndefined()
+    expect(data.campaigns.nodes).toEqual([
+      {
+        id: demo.campaignId,
+        name: 'demo campaign',
+        status: 'DRAFT',
+        analytics: { sent: 1, delivered: 1, openedTracked: 1, replied: 0, asOf: expect.stringMatching(/^20\d\d-.*Z$/) },
+        jobs: { nodes: Array(3).fill({ id: expect.any(String), jobType: 'rollUpEvents', status: 'COMPLETED' }) },
+        messages: {
+          nodes: [
+            {
+              id: sentId,
+              subject: 'Hello Lea',
+              status: 'OPENED',
+              content: {
+                text: expect.stringContaining('Hello there.'),
+                rawSizeBytes: expect.any(Number),
+                storedSizeBytes: expect.any(Number),
+                attachments: [],
+              },
+            },
+          ],
+        },
+      },
+    ])
+  })
+
+  test('the rival asks the same and gets its own campaign, empty', async () => {
+    const { data } = await platform.ask(await readFile('operations/crossTierCampaigns.graphql', 'utf8'), {}, RIVAL)
+    expect(data.campaigns.nodes).toHaveLength(1)
+    expect(data.campaigns.nodes[0]).toMatchObject({
+      name: 'rival campaign',
+      analytics: { sent: 0 },
+      jobs: { nodes: [] },
+      messages: { nodes: [] },
+    })
+  })
+})
+
+describe('references between tiers resolve in both directions', () => {
+  test('campaign to its analytics and back', async () => {
+    const query = 'query ($id: ID!) { campaign(id: $id) { analytics { sent campaign { id name } } } }'
+    const { data, errors } = await platform.ask(query, { id: demo.campaignId })
+    expect(errors).toBeUndefined()
+    expect(data.campaign.analytics.campaign).toEqual({ id: demo.campaignId, name: 'demo campaign' })
+  })
+
+  test('message to its content and back', async () => {
+    const query = 'query ($id: ID!) { message(id: $id) { content { storageKey messages { id subject } } } }'
+    const { data, errors } = await platform.ask(query, { id: sentId })
+    expect(errors).toBeUndefined()
+    expect(data.message.content.messages).toEqual([{ id: sentId, subject: 'Hello Lea' }])
+  })
+
+  test('content of another tenant is as absent as content that does not exist', async () => {
+    const { data } = await platform.ask('query ($id: ID!) { message(id: $id) { contentStorageKey } }', { id: sentId })
+    const query = 'query ($key: ID!) { contentObject(storageKey: $key) { text messages { id } } }'
+    const theirs = await platform.ask(query, { key: data.message.contentStorageKey }, RIVAL)
+    const nobodys = await platform.ask(query, { key: 'mail/none' }, RIVAL)
+    expect(theirs.data).toEqual({ contentObject: null })
+    expect({ data: theirs.data, errors: theirs.errors }).toEqual({ data: nobodys.data, errors: nobodys.errors })
+  })
+
+  test('job to the message it works for, resolved by the tier that owns messages', async () => {
+    const { data, errors } = await platform.ask(`{
+      jobs(first: 5) { nodes { queue { name } subject { __typename ... on InboxMessageRef { id subject campaign { name } } } } }
+    }`)
+    expect(errors).toBeUndefined()
+    expect(data.jobs.nodes).toHaveLength(3)
+    for (const job of data.jobs.nodes) {
+      expect(job).toEqual({
+        queue: { name: 'analytics-processing' },
+        subject: {
+          __typename: 'InboxMessageRef',
+          id: sentId,
+          subject: 'Hello Lea',
+          campaign: { name: 'demo campaign' },
+        },
+      })
+    }
+  })
+
+  test('message to its jobs and its events', async () => {
+    const query = `query ($id: ID!) { message(id: $id) {
+      jobs(first: 10) { nodes { status } } events(first: 10) { nodes { eventType } } } }`
+    const { data, errors } = await platform.ask(query, { id: sentId })
+    expect(errors).toBeUndefined()
+    expect(data.message.jobs.nodes).toHaveLength(3)
+    expect(data.message.events.nodes.map((event: { eventType: string }) => event.eventType).sort()).toEqual([
+      'DELIVERED',
+      'OPENED',
+      'SENT',
+    ])
+  })
+})
