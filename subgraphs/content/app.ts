@@ -3,7 +3,7 @@ import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
 import { type Log, makeLog } from '#platform/log.ts'
-import { startRelay } from '#platform/outbox/relay.ts'
+import { type Relay, startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
 import { PrismaClient } from '#prisma/content'
 import type { contentConfig } from './config.ts'
@@ -11,6 +11,7 @@ import { makeContext } from './context.ts'
 import { routes } from './events.ts'
 import { resolvers } from './resolvers.ts'
 import { AccessRecorder } from './services/accessRecorder.ts'
+import { keepMonthPartitions } from './services/partitions.ts'
 import { TenantKeys } from './services/tenantKeys.ts'
 
 export type ContentConfig = z.output<typeof contentConfig>
@@ -21,14 +22,9 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
   const db = openTierDatabase(config.database, PrismaClient)
   const keys = new TenantKeys(db, masterKey)
   const accesses = new AccessRecorder(db, log)
-  const relay = startRelay({
-    tier: 'content',
-    systemSql: db.systemSql,
-    queue: makeServiceClient(config.asks.queue),
-    routes,
-    log,
-  })
   const parts = { db, keys, accesses, maxMessageBytes }
+  let relay: Relay | undefined
+  let partitions: { stop: () => void } | undefined
   const subgraph = await buildSubgraph({
     tier: 'content',
     schemaPath: new URL('schema.graphql', import.meta.url),
@@ -37,12 +33,22 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     makeContext: (base) => makeContext(base, parts),
     ready: () => runAsTenant(PLATFORM_TENANT, () => db.tenantSql.query('SELECT 1')),
     close: async () => {
-      await Promise.all([relay.stop(), accesses.close()])
+      partitions?.stop()
+      await Promise.all([relay?.stop(), accesses.close()])
       await db.close()
     },
     log,
     // Base64 takes four bytes for three; several mails may come at once, but never many of the largest.
     bodyLimit: Math.ceil(maxMessageBytes * 2.8) + 4 * 1024 * 1024,
+  })
+  partitions = keepMonthPartitions(db.systemSql, log)
+  relay = startRelay({
+    tier: 'content',
+    systemSql: db.systemSql,
+    queue: makeServiceClient(config.asks.queue),
+    routes,
+    log,
+    registry: subgraph.metrics.registry,
   })
   return { subgraph, db, relay, keys, accesses }
 }
