@@ -20,6 +20,9 @@ import { allowOrigins } from './cors.ts'
 import { formatGatewayError, withoutRepeats } from './errors.ts'
 import { type GatewayContext, makeTierSource } from './tierSource.ts'
 
+/** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
+const MAX_QUERY_TOKENS = 5_000
+
 const SUPERGRAPH = new URL('supergraph.graphql', import.meta.url)
 
 /** Builds the gateway without listening. It asks no tier before a client does, so it starts whatever is down. */
@@ -88,6 +91,7 @@ async function startApollo(config: GatewayConfig, log: Service['log']): Promise<
     formatError: formatGatewayError,
     includeStacktraceInErrorResponses: false,
     introspection: true,
+    parseOptions: { maxTokens: MAX_QUERY_TOKENS },
     stopOnTerminationSignals: false,
     plugins: [
       config.explorer ? ApolloServerPluginLandingPageLocalDefault() : ApolloServerPluginLandingPageDisabled(),

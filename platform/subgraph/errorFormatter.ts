@@ -24,6 +24,10 @@ const DATABASE_AWAY: ReadonlySet<unknown> = new Set([
 /** How pg's pool says that no connection came free in time; it has no code. */
 const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
 
+/** Reading a query that is nested deeply enough ends so; nothing of ours does in what counts as the client's fault. */
+const STACK_OVERFLOW = 'Maximum call stack size exceeded'
+const TOO_DEEP = 'the query is nested too deeply'
+
 /**
  * The error as it may leave the process: its code is one of ours, and only messages meant for the caller are kept.
  * Everything unforeseen becomes INTERNAL "internal error"; `isUnforeseen` tells which those are, for the log.
@@ -52,7 +56,12 @@ function describe(formatted: GraphQLFormattedError, cause: unknown) {
     return { code: cause.code, message, extensions: cause.extensions }
   }
   const fault = isArgumentFault(cause) ? 'INVALID_INPUT' : clientFault(formatted.extensions?.code)
-  if (fault) return { code: fault, message: formatted.message, extensions: {} }
+  if (fault)
+    return {
+      code: fault,
+      message: formatted.message.startsWith(STACK_OVERFLOW) ? TOO_DEEP : formatted.message,
+      extensions: {},
+    }
   if (isDatabaseAway(cause)) return { code: 'UNAVAILABLE', message: 'the database does not answer', extensions: {} }
   return { code: 'INTERNAL', message: 'internal error', extensions: {} }
 }
