@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataDirLock } from '#platform/local/dataDirLock.ts'
 import { StartProblem } from '#platform/local/startProblem.ts'
-import { type ChildLog, recordLog } from './childLog.ts'
+import { type ChildLog, openChildLog } from './childLog.ts'
 import { ROOT } from './generated.ts'
 import type { ServiceName } from './processes.ts'
 import type { Terminal } from './terminal.ts'
@@ -61,27 +61,26 @@ export function startService(spec: ServiceSpec, { dataDir, lock, terminal, isUp 
   function run(): void {
     const startedAt = Date.now()
     replacing = false
+    log = openChildLog(dataDir, spec.name, (message) => {
+      if (isUp() && !stopping) terminal.warn(`${spec.name}: ${message}`)
+    })
+    const currentLog = log
     child = spawn(process.execPath, ['--import', 'tsx', '--import', `${ROOT}/cli/start/gate.ts`, spec.entry], {
       cwd: ROOT,
       env: { ...spec.env, GATE_MODULES: spec.preload.join(' ') },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', log.descriptor, 'pipe', 'ipc'],
       // Its own process group: Ctrl-C at the terminal reaches us alone, and we stop them in order.
       detached: true,
     })
     const current = child
-    const { stdout, stderr, pid } = child
+    const { stderr, pid } = child
     if (pid) lock.track(spec.name, pid)
-    log = recordLog(
-      { name: spec.name, dataDir, streams: [stdout, stderr].filter((one) => one !== null) },
-      (message) => {
-        if (isUp() && !stopping) terminal.warn(`${spec.name}: ${message}`)
-      },
-    )
+    if (stderr) log.takeErrors(stderr)
     if (begun) open(current)
     ended = new Promise((resolve) => {
       current.once('close', (code, signal) => {
         if (pid) lock.untrack(pid)
-        log.close()
+        currentLog.close()
         resolve()
         if (replacing) run()
         else if (!stopping) void recover(signal ? `by ${signal}` : `with code ${code}`, Date.now() - startedAt)
@@ -96,7 +95,7 @@ export function startService(spec: ServiceSpec, { dataDir, lock, terminal, isUp 
       giveUp(new StartProblem(`${spec.name} does not start (ended ${how}); its log ends:\n${log.recent().join('\n')}`))
       return
     }
-    if (ready) terminal.warn(`${spec.name} ended ${how}; starting it again`)
+    if (ready) terminal.warn(`${spec.name} ended ${how}; starting it again (logs/${spec.name}.log)`)
     await sleep(Math.min(BACKOFF_MS.first * 2 ** (deaths - 1), BACKOFF_MS.longest))
     if (!stopping) run()
   }
