@@ -39,7 +39,11 @@ const ANNOUNCED = {
 const NOBODY = 'http://127.0.0.1:1/graphql'
 
 /** Starts the tier; with `content`, the real content tier beside it. */
-export async function startOltpTier({ content = false, maxMessageBytes = 1_000_000 } = {}): Promise<OltpTier> {
+export async function startOltpTier({
+  content = false,
+  maxMessageBytes = 1_000_000,
+  poolSize = 10,
+} = {}): Promise<OltpTier> {
   const key = () => randomBytes(32).toString('base64')
   const keys = { gateway: key(), worker: key(), cli: key(), content: key(), queue: key() }
   const beside = content ? await startContent(keys.content) : null
@@ -47,6 +51,7 @@ export async function startOltpTier({ content = false, maxMessageBytes = 1_000_0
   const config = parseConfig(oltpConfig, {
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     MAX_MESSAGE_BYTES: String(maxMessageBytes),
+    DATABASE_POOL_SIZE: String(poolSize),
     OLTP_DATABASE_URL: database.url,
     OLTP_SYSTEM_DATABASE_URL: database.systemUrl,
     CALLER_KEY_GATEWAY_OLTP: keys.gateway,
