@@ -49,14 +49,41 @@ export function deliverOverGraph(queue: ServiceClient): DeliverJobs {
   }
 }
 
+/** A larger call may be cut off before the queue can say why, and look like a queue that is away. */
+const CALL_BYTES = 4 * 1024 * 1024
+
 /**
- * The outcome of each job, by key. A call that is refused as a whole is halved until the job that spoils it stands
- * alone; a queue that doesn't answer fails them all. Never throws.
+ * The outcome of each job, by key, in calls of at most 4 MiB; a job larger than that is refused here. A call that is
+ * refused as a whole is halved until the job that spoils it stands alone; a queue that doesn't answer fails its whole
+ * call. Never throws.
  */
 export async function deliverEach(
   jobs: readonly JobToEnqueue[],
   deliver: DeliverJobs,
 ): Promise<Map<string, DeliveryOutcome>> {
+  const outcomes = new Map<string, DeliveryOutcome>()
+  let call: JobToEnqueue[] = []
+  let callBytes = 0
+  const send = async () => {
+    if (call.length > 0) for (const [key, outcome] of await deliverCall(call, deliver)) outcomes.set(key, outcome)
+    call = []
+    callBytes = 0
+  }
+  for (const job of jobs) {
+    const bytes = Buffer.byteLength(JSON.stringify(job))
+    if (bytes > CALL_BYTES) {
+      outcomes.set(job.key, { kind: 'refused', error: `the event is larger than ${CALL_BYTES} bytes` })
+      continue
+    }
+    if (callBytes + bytes > CALL_BYTES) await send()
+    call.push(job)
+    callBytes += bytes
+  }
+  await send()
+  return outcomes
+}
+
+async function deliverCall(jobs: readonly JobToEnqueue[], deliver: DeliverJobs): Promise<Map<string, DeliveryOutcome>> {
   try {
     const answers = new Map((await deliver(jobs)).map((answer) => [answer.key, answer]))
     return new Map(jobs.map(({ key }) => [key, readAnswer(answers.get(key))]))
@@ -64,8 +91,8 @@ export async function deliverEach(
     const spoiled = error instanceof AppError && (error.code === 'INVALID_INPUT' || error.code === 'LIMIT_REACHED')
     if (spoiled && jobs.length > 1) {
       const middle = Math.ceil(jobs.length / 2)
-      const first = await deliverEach(jobs.slice(0, middle), deliver)
-      const second = await deliverEach(jobs.slice(middle), deliver)
+      const first = await deliverCall(jobs.slice(0, middle), deliver)
+      const second = await deliverCall(jobs.slice(middle), deliver)
       return new Map([...first, ...second])
     }
     const outcome: DeliveryOutcome = { kind: spoiled ? 'refused' : 'failed', error: messageOf(error) }

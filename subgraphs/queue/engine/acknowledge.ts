@@ -20,7 +20,8 @@ export type FailedJob = HeldJob & {
 export type PostponedJob = HeldJob & { delayMs: number; reason?: string | null }
 
 // Locking the lease first fences: once it was taken away there is no row to lock, and nothing below happens. It also
-// keeps one order of locks, lease then jobs, with the reaper.
+// keeps one order of locks, lease then jobs, with the reaper. A job under a lease is in work, by a constraint: saying so
+// again would lead the planner to the index of leases, and through the whole lease for each of its jobs.
 const HELD = `held AS MATERIALIZED (SELECT id FROM worker_leases WHERE id = ANY($1) ORDER BY id FOR UPDATE)`
 
 const COMPLETE = `
@@ -32,7 +33,7 @@ const COMPLETE = `
     SET status = 'completed', completed_at = clock_timestamp(), lease_id = NULL, result = d.result,
         progress_percentage = 100, last_error_message = NULL, error_details = NULL
     FROM done d JOIN held h ON h.id = d."leaseId"
-    WHERE j.tenant_id = d."tenantId" AND j.id = d.id AND j.lease_id = h.id AND j.status = 'processing'
+    WHERE j.tenant_id = d."tenantId" AND j.id = d.id AND j.lease_id = h.id
     RETURNING j.tenant_id, j.id, j.attempt_count, d."durationMs"
   ), logged AS (
     INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms)
@@ -57,7 +58,7 @@ const FAIL = `
     JOIN job_queues q ON q.name = current.queue_name
     CROSS JOIN LATERAL (SELECT CASE WHEN f.permanent OR current.attempt_count >= current.max_attempts
       THEN 'failed' ELSE 'queued' END AS status) v
-    WHERE j.tenant_id = f."tenantId" AND j.id = f.id AND j.lease_id = h.id AND j.status = 'processing'
+    WHERE j.tenant_id = f."tenantId" AND j.id = f.id AND j.lease_id = h.id
     RETURNING j.*, f.fingerprint, f."durationMs"
   ), logged AS (
     INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, context, duration_ms)
@@ -83,7 +84,7 @@ const POSTPONE = `
       run_at = clock_timestamp() + p."delayMs" * interval '1 millisecond',
       last_error_message = coalesce(p.reason, j.last_error_message)
   FROM postponed p JOIN held h ON h.id = p."leaseId"
-  WHERE j.tenant_id = p."tenantId" AND j.id = p.id AND j.lease_id = h.id AND j.status = 'processing'
+  WHERE j.tenant_id = p."tenantId" AND j.id = p.id AND j.lease_id = h.id
   RETURNING j.id`
 
 /**

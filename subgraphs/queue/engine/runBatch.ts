@@ -36,6 +36,7 @@ export async function runBatch<Services>(
     const answer = await Promise.race([work, end.aborted])
     outcomes = answer ?? items.map(() => ({ kind: 'completed' }))
   } catch (error) {
+    if (isUnavailable(error)) log.warn({ err: error, jobType: task.jobType, jobs: items.length }, 'jobs postponed')
     outcomes = items.map(() => ({ kind: 'failed', error }))
   } finally {
     end.release()
@@ -57,7 +58,7 @@ export function settleFailure(
   error: unknown,
   { durationMs, isAlone, log }: { durationMs: number; isAlone: boolean; log: Log },
 ): Settlement {
-  if (error instanceof AppError && error.code === 'UNAVAILABLE') {
+  if (isUnavailable(error)) {
     return { kind: 'postponed', job: { ...held(job), delayMs: postponementMs(job), reason: error.message } }
   }
   const facts = describeFailure(error)
@@ -67,6 +68,10 @@ export function settleFailure(
   const dead = permanent || job.attempt >= job.maxAttempts
   jobLog[dead ? 'error' : 'warn']({ err: error, jobType: job.jobType, attempt: job.attempt }, 'job failed')
   return { kind: 'failed', job: { ...held(job), ...facts, permanent, durationMs } }
+}
+
+function isUnavailable(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'UNAVAILABLE'
 }
 
 /** Nobody counts how often a job was put off, so it waits a quarter of the time it has waited already. */

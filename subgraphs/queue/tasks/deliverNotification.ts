@@ -15,8 +15,8 @@ export const deliverNotification = defineTask({
   batch: { size: 100, lingerMs: 25 },
   concurrency: 2,
   async run(items, { services }) {
-    const notifications = items.map(({ payload: { eventId, acceptedAt: _acceptedAt, ...rest } }) => {
-      return { ...rest, key: eventId }
+    const notifications = items.map(({ job, payload: { eventId, acceptedAt: _acceptedAt, ...rest } }) => {
+      return { ...rest, key: eventId, tenantId: job.tenantId }
     })
     const { deliverNotifications } = await services.content.request<Answer>(DELIVER, { notifications })
     const answers = new Map(deliverNotifications.map((answer) => [answer.key, answer]))

@@ -16,7 +16,9 @@ export const recordAudit = defineTask({
   // The log is a chain per tenant: two writers would only wait for each other.
   concurrency: 1,
   async run(items, { services }) {
-    const entries = items.map(({ payload: { eventId, ...entry } }) => ({ ...entry, key: eventId }))
+    const entries = items.map(({ job, payload: { eventId, ...entry } }) => {
+      return { ...entry, key: eventId, tenantId: job.tenantId }
+    })
     const { recordAuditEntries } = await services.analytics.request<Answer>(RECORD, { entries })
     const answers = new Map(recordAuditEntries.map((answer) => [answer.key, answer]))
     return outcomesByKey(

@@ -15,7 +15,8 @@ export const rollUpEvents = defineTask({
   batch: { size: 500, lingerMs: 25 },
   concurrency: 2,
   async run(items, { services }) {
-    const events = items.map(({ payload }) => payload)
+    // The job's tenant counts, whatever its payload says.
+    const events = items.map(({ job, payload }) => ({ ...payload, tenantId: job.tenantId }))
     const { recordEmailEvents } = await services.analytics.request<Answer>(RECORD, { events })
     const answers = new Map(recordEmailEvents.map((answer) => [answer.eventId, answer]))
     return outcomesByKey(

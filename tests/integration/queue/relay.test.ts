@@ -162,6 +162,22 @@ describe('the relay', () => {
     expect(left.find(({ id }) => id === lost)).toMatchObject({ last_error: 'no route for events of type nobody.cares' })
   })
 
+  test('large events go in several calls, and one too large for any is parked', async () => {
+    const sizes: number[] = []
+    const big = () => event({ payload: { text: 'x'.repeat(900_000) } })
+    const events = [...Array.from({ length: 6 }, big), event({ payload: { text: 'x'.repeat(5_000_000) } })]
+    const ids = await appendOutbox(queue.sql, events)
+    start(async (batch) => {
+      sizes.push(batch.length)
+      return reallyEnqueue(batch)
+    })
+    await until(async () => (await jobs()).length === 6)
+    expect(await until(async () => (await outbox()).length === 1 && outbox())).toMatchObject([
+      { id: ids.at(-1), parked_at: expect.any(Date), last_error: expect.stringContaining('larger than') },
+    ])
+    expect(sizes).toEqual([4, 2])
+  })
+
   test('a call refused as a whole is halved until its poison stands alone', async () => {
     const events = Array.from({ length: 20 }, (_, n) => event({ payload: { n } }))
     const ids = await appendOutbox(queue.sql, events)
