@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import { composeSupergraph, isCommittedSupergraph, writeSupergraph } from '#platform/graph/supergraph.ts'
 
-const USAGE = `npm run compose [-- --check]
+const USAGE = `npm exec tsx cli/compose.ts [-- --check]
   Composes gateway/supergraph.graphql from the four subgraphs' schema.graphql.
   --check   writes nothing; exit 1 when the committed file is not what the schemas compose to
 `
@@ -27,7 +27,7 @@ export async function compose(args: readonly string[]): Promise<number> {
     process.stdout.write('gateway/supergraph.graphql is up to date\n')
     return 0
   }
-  process.stderr.write('gateway/supergraph.graphql is stale: run npm run compose and commit it\n')
+  process.stderr.write('gateway/supergraph.graphql is stale: run `npm exec tsx cli/compose.ts` and commit it\n')
   return 1
 }
 
