@@ -120,9 +120,19 @@ function pageLoader<Row>(
   return new DataLoader(
     async (keys) => {
       const groups = new Map<string, PageKey[]>()
-      for (const key of keys) groups.set(pageOf(key), [...(groups.get(pageOf(key)) ?? []), key])
-      const loaded = new Map((await Promise.all([...groups.values()].map(loadPage))).flat())
-      return keys.map((key) => loaded.get(key) as Connection<Row>)
+      for (const key of keys) {
+        const group = groups.get(pageOf(key))
+        if (group) group.push(key)
+        else groups.set(pageOf(key), [key])
+      }
+      // One page's bad cursor is not another page's fault.
+      const outcomes = await Promise.all(
+        [...groups.values()].map((group) =>
+          loadPage(group).catch((error: Error) => group.map((key) => [key, error] as const)),
+        ),
+      )
+      const loaded = new Map<PageKey, Connection<Row> | Error>(outcomes.flat())
+      return keys.map((key) => loaded.get(key) ?? new Error(`no page for ${key.parentId}`))
     },
     { cacheKeyFn: (key) => JSON.stringify([key.parentId, key.first ?? null, key.after ?? null]) },
   )

@@ -190,6 +190,12 @@ describe('lists', () => {
     })
   })
 
+  test('a bad page spoils no other', async () => {
+    const query = '{ companies { nodes { good: campaigns { totalCount } bad: campaigns(first: 101) { totalCount } } } }'
+    const answer = await tier.ask(query, {}, userOf(demo.tenantId))
+    expect(answer.errors?.map(({ path }) => path)).toEqual([['companies', 'nodes', 0, 'bad']])
+  })
+
   test('bad pages and texts are invalid input', async () => {
     expect(await codeOf('{ campaigns(first: 0) { nodes { id } } }')).toBe('INVALID_INPUT')
     expect(await codeOf('{ campaigns(first: 1000000000) { nodes { id } } }')).toBe('INVALID_INPUT')
