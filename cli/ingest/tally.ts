@@ -1,3 +1,6 @@
+/** Mails understood in part are many in any real mailbox (undeclared charsets); the graph tells all by parseStatus. */
+const PARTIAL_SHOWN = 5
+
 /** What became of the mails of one run; prints as the run's summary. */
 export class Tally {
   accepted = 0
@@ -30,7 +33,7 @@ export class Tally {
       `rejected    ${this.rejected.length}`,
       `in ${seconds.toFixed(1)} s${rate}`,
       ...named('kept raw, not understood', this.unparsed),
-      ...named('understood in part', this.partial),
+      ...named(`understood in part: ${this.partial.length}, among them`, this.partial.slice(0, PARTIAL_SHOWN)),
       ...named(
         'rejected',
         this.rejected.map(({ name, reason }) => `${name}: ${reason}`),
