@@ -93,6 +93,8 @@ export class TestPlatform {
     const { app, close } = await buildGateway(config)
     this.closeGateway = close
     await app.listen(config)
+    // Building it kept this process busy: fetch has yet to notice that a predecessor closed its connections.
+    await delay(20)
   }
 
   async stopGateway(): Promise<void> {

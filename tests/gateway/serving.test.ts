@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { parseConfig } from '#platform/config.ts'
+import { gatewayConfig } from '../../gateway/config.ts'
+import { startPlatform, type TestPlatform } from '../support/graph.ts'
+
+let platform: TestPlatform
+beforeAll(async () => {
+  platform = await startPlatform({ tiers: [] })
+})
+afterAll(() => platform?.stop())
+
+const page = (name: string, init?: RequestInit) => fetch(platform.url.replace('graphql', name), init)
+
+test('health and metrics are there for anybody', async () => {
+  for (const name of ['health/live', 'health/ready']) expect((await page(name)).status).toBe(200)
+  const metrics = await page('metrics')
+  expect(metrics.headers.get('content-type')).toContain('text/plain')
+  expect(await metrics.text()).toContain('service="gateway"')
+})
+
+test('a path that is not there answers in GraphQL’s form', async () => {
+  const response = await page('nothing')
+  expect(response.status).toBe(404)
+  expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] })
+})
+
+describe('the explorer', () => {
+  const html = { headers: { accept: 'text/html' } }
+
+  test('is a page for browsers in development, and answers no query there', async () => {
+    for (const name of ['graphql', 'graphql?query={__typename}']) {
+      const response = await page(name, html)
+      expect(response.status).toBe(200)
+      expect(await response.text()).toContain('<!DOCTYPE html>')
+    }
+  })
+
+  test('can be switched off', async () => {
+    await platform.stopGateway()
+    await platform.startGateway({ EXPLORER: 'false' })
+    expect((await page('graphql', html)).status).toBe(401)
+    await platform.stopGateway()
+    await platform.startGateway()
+  })
+})
+
+describe('pages of other origins', () => {
+  const preflight = (origin: string) =>
+    page('graphql', { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+
+  test('may ask in development', async () => {
+    const asked = await preflight('http://localhost:5173')
+    expect(asked.status).toBe(204)
+    expect(asked.headers.get('access-control-allow-origin')).toBe('*')
+    expect(asked.headers.get('access-control-allow-headers')).toContain('authorization')
+    // Also the refusals: a page can only read what it is let.
+    const refused = await page('graphql', { method: 'POST', headers: { origin: 'http://localhost:5173' } })
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([401, '*'])
+  })
+
+  test('may ask in production only if they are named', async () => {
+    await platform.stopGateway()
+    await platform.startGateway({ CORS_ORIGINS: 'https://app.example, https://admin.example' })
+    const allowed = async (origin: string) => (await preflight(origin)).headers.get('access-control-allow-origin')
+    expect(await allowed('https://admin.example')).toBe('https://admin.example')
+    expect(await allowed('https://evil.example')).toBeNull()
+  })
+})
+
+test('settings that are missing or wrong are all named at once', () => {
+  const { JWKS_FILE: _jwks, CALLER_KEY_GATEWAY_OLTP: _key, ...rest } = platform.settings.gateway
+  const wrong = { ...rest, GATEWAY_PORT: 'http', QUEUE_URL: 'queue:4004', CALLER_KEY_GATEWAY_QUEUE: 'c2hvcnQ=' }
+  const problems = (env: Record<string, string>) => {
+    try {
+      return parseConfig(gatewayConfig, env)
+    } catch (error) {
+      return String(error).split('\n').slice(1)
+    }
+  }
+  expect(problems(wrong)).toEqual([
+    expect.stringContaining('GATEWAY_PORT: '),
+    '  CALLER_KEY_GATEWAY_OLTP: is not set',
+    '  CALLER_KEY_GATEWAY_QUEUE: is not 32 bytes in base64',
+    '  QUEUE_URL: is not an http(s) URL',
+  ])
+  expect(problems({ ...rest, CALLER_KEY_GATEWAY_OLTP: rest.CALLER_KEY_GATEWAY_CONTENT ?? '' })).toEqual([
+    '  settings: set either JWKS_FILE or JWKS_URL',
+  ])
+})
