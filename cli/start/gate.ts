@@ -3,10 +3,9 @@
  * loads the service's modules while databases are still being made, and holds it back until they are there;
  * sees to it that the service ends when whoever started it is gone, however that came about.
  */
-import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const modules = process.env.GATE_MODULES?.split(' ').filter(Boolean) ?? []
+const { GATE_PRELOAD } = process.env
 const STOP_DEADLINE_MS = 12_000
 
 if (process.send) {
@@ -19,7 +18,7 @@ if (process.send) {
     process.kill(process.pid, 'SIGTERM')
   })
   process.once('message', open)
-  // A module that fails to load fails again, and better, when the service asks for it.
-  await Promise.allSettled(modules.map((file) => import(pathToFileURL(path.resolve(file)).href)))
+  // What fails to load fails again, and better, when the service asks for it.
+  if (GATE_PRELOAD) await import(pathToFileURL(GATE_PRELOAD).href).catch(() => {})
   await opened
 }

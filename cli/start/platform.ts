@@ -3,13 +3,14 @@ import { type DataDirLock, lockDataDir } from '#platform/local/dataDirLock.ts'
 import { loadDevKey } from '#platform/local/devKey.ts'
 import { hasOwnDatabase, localEnvironment } from '#platform/local/environment.ts'
 import { type LocalPorts, readLocalSettings } from '#platform/local/settings.ts'
+import { bundle, fromSource } from './bundle.ts'
 import { type Cache, startCache } from './cache.ts'
 import { type Databases, startDatabases } from './databases.ts'
 import { seedOnFirstRun } from './demo.ts'
 import { printFirstSteps } from './firstSteps.ts'
 import { ensureGenerated } from './generated.ts'
 import { checkPorts } from './ports.ts'
-import { type ServiceName, serviceSpecs } from './processes.ts'
+import { PROGRAMS, SERVICES, type ServiceName, serviceSpecs } from './processes.ts'
 import { type Service, startService } from './service.ts'
 import type { Terminal } from './terminal.ts'
 import { watchCode } from './watch.ts'
@@ -56,17 +57,19 @@ async function start({ env, watch, terminal, onLost }: PlatformOptions, parts: P
   const { dataDir, ports } = readLocalSettings(env)
   let up = false
   parts.lock = lockDataDir(dataDir)
-  const surroundings = { dataDir, terminal, lock: await parts.lock, isUp: () => up }
+  const lock = await parts.lock
   ensureGenerated(terminal.step)
   await checkPorts(ports, neededPorts(env))
   await loadDevKey(dataDir)
+  const runnable = watch ? fromSource : await bundle(PROGRAMS)
+  const surroundings = { dataDir, terminal, lock, runnable, isUp: () => up }
 
   if (parts.stopping) return
   parts.cache = startCache(surroundings, { port: ports.redis, givenUrl: env.REDIS_URL || undefined })
   const cache = await parts.cache
   if (parts.stopping) return
   const settings = localEnvironment(dataDir, ports, { ...env, ...(cache.url && { REDIS_URL: cache.url }) })
-  for (const spec of Object.values(serviceSpecs(ports, settings, env))) {
+  for (const spec of serviceSpecs(ports, settings, env)) {
     parts.services.set(spec.name, startService(spec, surroundings))
   }
   parts.databases = startDatabases({ ...surroundings, port: ports.postgres, migrate: settings.migrate, env, onLost })
@@ -95,9 +98,7 @@ async function beginServices(
 
 function neededPorts(env: NodeJS.ProcessEnv): (keyof LocalPorts)[] {
   return [
-    ...TIERS,
-    'gateway',
-    'worker',
+    ...SERVICES,
     ...(TIERS.every((tier) => hasOwnDatabase(tier, env)) ? [] : (['postgres'] as const)),
     ...(env.REDIS_URL ? [] : (['redis'] as const)),
   ]

@@ -1,29 +1,36 @@
-import { TIERS } from '#platform/contracts/tiers.ts'
 import { inheritedEnvironment, type ProcessName, type ProcessSettings } from '#platform/local/environment.ts'
 import { type LocalPorts, reachableHost } from '#platform/local/settings.ts'
-import type { ServiceSpec } from './service.ts'
+import { GATE, type ServiceSpec } from './service.ts'
 
 /** The services of a local platform: four subgraphs, the worker, the gateway. */
 export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate'>
+
+/** Each service's program, and the part of it that can be loaded ahead. */
+const FILES: Record<ServiceName, { entry: string; preload: string }> = {
+  oltp: { entry: 'subgraphs/oltp/server.ts', preload: 'subgraphs/oltp/app.ts' },
+  content: { entry: 'subgraphs/content/server.ts', preload: 'subgraphs/content/app.ts' },
+  analytics: { entry: 'subgraphs/analytics/server.ts', preload: 'subgraphs/analytics/app.ts' },
+  queue: { entry: 'subgraphs/queue/server.ts', preload: 'subgraphs/queue/app.ts' },
+  worker: { entry: 'subgraphs/queue/worker.ts', preload: 'subgraphs/queue/workerApp.ts' },
+  gateway: { entry: 'gateway/server.ts', preload: 'gateway/app.ts' },
+}
+
+export const SERVICES = Object.keys(FILES) as ServiceName[]
+
+/** Every file a service process is started with. */
+export const PROGRAMS = [GATE, ...Object.values(FILES).flatMap(({ entry, preload }) => [entry, preload])]
 
 /** What to run for each service. */
 export function serviceSpecs(
   ports: LocalPorts,
   settings: Record<ProcessName, ProcessSettings>,
   env: NodeJS.ProcessEnv,
-): Record<ServiceName, ServiceSpec> {
+): ServiceSpec[] {
   const inherited = inheritedEnvironment(env)
-  const spec = (name: ServiceName, entry: string, preload: string[]): ServiceSpec => ({
+  return SERVICES.map((name) => ({
     name,
-    entry,
-    preload,
+    ...FILES[name],
     env: { ...inherited, ...settings[name] },
     readyUrl: `http://${reachableHost(env)}:${ports[name]}/health/ready`,
-  })
-  const subgraphs = TIERS.map((tier) => [tier, spec(tier, `subgraphs/${tier}/server.ts`, [`subgraphs/${tier}/app.ts`])])
-  return {
-    ...(Object.fromEntries(subgraphs) as Record<(typeof TIERS)[number], ServiceSpec>),
-    worker: spec('worker', 'subgraphs/queue/worker.ts', ['subgraphs/queue/workerApp.ts']),
-    gateway: spec('gateway', 'gateway/server.ts', ['gateway/app.ts']),
-  }
+  }))
 }

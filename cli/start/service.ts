@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import type { DataDirLock } from '#platform/local/dataDirLock.ts'
 import { StartProblem } from '#platform/local/startProblem.ts'
+import type { Runnable } from './bundle.ts'
 import { type ChildLog, openChildLog } from './childLog.ts'
 import { ROOT } from './generated.ts'
 import type { ServiceName } from './processes.ts'
@@ -11,8 +13,8 @@ export type ServiceSpec = {
   name: ServiceName
   /** The program, from the repository's folder. */
   entry: string
-  /** Files worth loading before the databases are there; importing them must do nothing by itself. */
-  preload: string[]
+  /** The file worth loading before the databases are there; importing it must do nothing by itself. */
+  preload: string
   env: NodeJS.ProcessEnv
   /** Answers 200 once the service can work. */
   readyUrl: string
@@ -34,8 +36,11 @@ export type Surroundings = {
   terminal: Terminal
   /** Whether the platform is up. Until then services warn of each other's absence, which is nothing to report. */
   isUp: () => boolean
+  runnable: Runnable
 }
 
+/** What each service is loaded through. */
+export const GATE = 'cli/start/gate.ts'
 const READY_DEADLINE_MS = 90_000
 const STOP_DEADLINE_MS = 12_000
 /** Deaths before it was ever ready after which there is no point in trying on. */
@@ -45,7 +50,9 @@ const BACKOFF_MS = { first: 250, longest: 15_000 }
 const SETTLED_MS = 30_000
 
 /** Starts a service as a process of its own; it loads its modules and waits for `begin`. */
-export function startService(spec: ServiceSpec, { dataDir, lock, terminal, isUp }: Surroundings): Service {
+export function startService(spec: ServiceSpec, surroundings: Surroundings): Service {
+  const { dataDir, lock, terminal, isUp, runnable } = surroundings
+  const { nodeOptions, fileOf } = runnable
   let child: ChildProcess
   let log: ChildLog
   let ended: Promise<void>
@@ -65,9 +72,10 @@ export function startService(spec: ServiceSpec, { dataDir, lock, terminal, isUp 
       if (isUp() && !stopping) terminal.warn(`${spec.name}: ${message}`)
     })
     const currentLog = log
-    child = spawn(process.execPath, ['--import', 'tsx', '--import', `${ROOT}/cli/start/gate.ts`, spec.entry], {
+    const gate = pathToFileURL(fileOf(GATE)).href
+    child = spawn(process.execPath, [...nodeOptions, '--import', gate, fileOf(spec.entry)], {
       cwd: ROOT,
-      env: { ...spec.env, GATE_MODULES: spec.preload.join(' ') },
+      env: { ...spec.env, GATE_PRELOAD: fileOf(spec.preload) },
       stdio: ['ignore', log.descriptor, 'pipe', 'ipc'],
       // Its own process group: Ctrl-C at the terminal reaches us alone, and we stop them in order.
       detached: true,
