@@ -8,7 +8,8 @@ import {
   isObjectType,
   parse,
 } from 'graphql'
-import { GraphQLBigInt, GraphQLDateTime, GraphQLEmailAddress, GraphQLJSON, GraphQLUUID } from 'graphql-scalars'
+import { GraphQLDateTime, GraphQLEmailAddress, GraphQLJSON, GraphQLUUID } from 'graphql-scalars'
+import { bigIntScalar } from './bigInt.ts'
 import { mapEnumDefaults } from './enumDefaults.ts'
 
 type SubgraphModule = Extract<Parameters<typeof buildSubgraphSchema>[0], { typeDefs: unknown }>
@@ -18,7 +19,7 @@ type SubgraphResolvers = NonNullable<SubgraphModule['resolvers']>
 export type ResolverMap = { readonly [typeName: string]: unknown }
 
 const SCALARS: Record<string, GraphQLScalarType> = {
-  BigInt: GraphQLBigInt,
+  BigInt: bigIntScalar,
   DateTime: GraphQLDateTime,
   EmailAddress: GraphQLEmailAddress,
   JSON: GraphQLJSON,

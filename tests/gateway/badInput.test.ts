@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { ErrorCode } from '#platform/errors.ts'
-import { postGraphql, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { postGraphql, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 
 const ABSENT = '01930000-0000-7000-8000-00000000dead'
@@ -12,7 +12,7 @@ beforeAll(async () => {
   platform = await startPlatform()
   demo = await foundTenant(platform.tierClient('oltp'), 'demo')
   rival = await foundTenant(platform.tierClient('oltp'), 'rival')
-})
+}, START_TIMEOUT_MS)
 afterAll(async () => {
   // Whatever was thrown at it, it is still there.
   const { data } = await platform.ask(

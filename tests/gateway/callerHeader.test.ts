@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { CALLER_HEADER, signCaller, verifyCaller } from '#platform/caller/caller.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { AppError } from '#platform/errors.ts'
-import { DEMO, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { DEMO, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 
 describe('a subgraph asked directly', () => {
   let platform: TestPlatform
   beforeAll(async () => {
     platform = await startPlatform()
-  })
+  }, START_TIMEOUT_MS)
   afterAll(() => platform?.stop())
 
   const QUERIES = {

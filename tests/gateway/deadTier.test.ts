@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
-import { startPlatform, type TestPlatform } from '../support/graph.ts'
+import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant } from '../support/tenants.ts'
 
 /** Crosses every border at least once, in both directions where there are two. */
@@ -75,7 +75,7 @@ beforeAll(async () => {
   key = data.ingestMessage.message.contentStorageKey
   await platform.settle()
   await platform.stopWorker()
-})
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 test('with all tiers up, one query is answered by all four', async () => {

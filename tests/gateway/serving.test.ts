@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parseConfig } from '#platform/config.ts'
 import { gatewayConfig } from '../../gateway/config.ts'
-import { startPlatform, type TestPlatform } from '../support/graph.ts'
+import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 
 let platform: TestPlatform
 beforeAll(async () => {
   platform = await startPlatform({ tiers: [] })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 const page = (name: string, init?: RequestInit) => fetch(platform.url.replace('graphql', name), init)

@@ -23,7 +23,7 @@ const SDL = `
     echo(colour: Colour = RED, wish: Wish = {}): String
     colours: [Colour!]
     instant(at: DateTime): DateTime
-    big: BigInt
+    big(of: BigInt): [BigInt!]
     tenant: String
     must(text: String!): String
     fail(how: String!): String
@@ -67,7 +67,7 @@ beforeAll(async () => {
         echo: (_parent: unknown, args: object) => JSON.stringify(args),
         colours: () => ['red', 'dark_blue'],
         instant: (_parent: unknown, { at }: { at?: Date }) => at ?? new Date(Date.UTC(2026, 0, 2, 3, 4, 5)),
-        big: () => 9_007_199_254_740_993n,
+        big: (_parent: unknown, { of }: { of?: bigint | number }) => [of ?? 0, 9_007_199_254_740_993n, 7n, '8'],
         tenant: async () => {
           await new Promise(setImmediate)
           return currentTenant()
@@ -108,14 +108,15 @@ describe('a tier’s schema', () => {
   })
 
   test('writes instants with milliseconds in UTC, and whole numbers without loss', async () => {
-    const { data } = await ask('query ($at: DateTime) { now: instant given: instant(at: $at) big }', {
+    const { data } = await ask('query ($at: DateTime) { now: instant given: instant(at: $at) big(of: 9) }', {
       at: '2026-05-06T07:08:09.123+02:00',
     })
     expect(data).toEqual({
       now: '2026-01-02T03:04:05.000Z',
       given: '2026-05-06T05:08:09.123Z',
-      big: '9007199254740993',
+      big: [9, '9007199254740993', 7, 8],
     })
+    expect((await ask('{ big(of: "1.5") }')).errors?.[0]?.extensions.code).toBe('INVALID_INPUT')
   })
 
   test('refuses resolvers of fields that are not in it', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { verifyCaller } from '#platform/caller/caller.ts'
 import { makeLog } from '#platform/log.ts'
 import { makeTierSource } from '../../gateway/tierSource.ts'
-import { DEMO, postGraphql, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { DEMO, postGraphql, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 
 // A tier that misbehaves in ways ours do not: the gateway must not depend on their good manners.
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
   })
   const { port } = new URL(platform.tierUrl('oltp'))
   await new Promise<void>((resolve) => tier.listen(Number(port), '127.0.0.1', resolve))
-})
+}, START_TIMEOUT_MS)
 afterAll(async () => {
   await platform.stopGateway()
   tier.closeAllConnections()

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { makeDevToken } from '#platform/caller/developmentToken.ts'
 import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
-import { DEMO, postGraphql, RIVAL, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { DEMO, postGraphql, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant } from '../support/tenants.ts'
 
 const VIEWER = '{ viewer { tenant { id } user { id } roles } }'
@@ -12,7 +12,7 @@ beforeAll(async () => {
   platform = await startPlatform({ tiers: ['oltp'] })
   await foundTenant(platform.tierClient('oltp'), 'demo')
   await foundTenant(platform.tierClient('oltp'), 'rival')
-})
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 describe('a good token', () => {

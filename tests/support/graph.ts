@@ -31,6 +31,9 @@ export type GraphAnswer = {
   text: string
 }
 
+/** How long a `beforeAll` that starts the platform may take: loading it all is slow on a busy machine. */
+export const START_TIMEOUT_MS = 120_000
+
 /** Owners of the two demo tenants. */
 export const DEMO: TokenSubject = owner('demo')
 export const RIVAL: TokenSubject = owner('rival')
