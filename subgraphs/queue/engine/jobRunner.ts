@@ -10,6 +10,7 @@ import { describeProblem } from './jobRequest.ts'
 import { returnOrphans } from './lease.ts'
 import { LeaseKeeper } from './leaseKeeper.ts'
 import { expireJobs, keepHouse } from './maintenance.ts'
+import { Pause } from './pause.ts'
 import { Reaper } from './reaper.ts'
 import { leaveRegistry, registerWorker, type WorkerIdentity } from './registry.ts'
 import { runBatch, settleFailure } from './runBatch.ts'
@@ -50,11 +51,10 @@ export class JobRunner<Services> {
   readonly #leases: LeaseKeeper
   readonly #settler: Settler
   readonly #reaper: Reaper
+  readonly #pause = new Pause()
   readonly #stopSignal = new AbortController()
   readonly #counts = { processed: 0, failed: 0 }
   #isStopping = false
-  #isWoken = false
-  #endPause = () => {}
   #stopListening = () => {}
   #loop: Promise<void> | undefined
   readonly #chores: Chores
@@ -104,8 +104,7 @@ export class JobRunner<Services> {
 
   /** There may be something to do. */
   wake(): void {
-    this.#isWoken = true
-    this.#endPause()
+    this.#pause.wake()
   }
 
   /**
@@ -116,7 +115,7 @@ export class JobRunner<Services> {
     this.#isStopping = true
     this.#stopListening()
     this.#chores.stop()
-    this.#endPause()
+    this.#pause.wake()
     await this.#loop
     const waiting = [...this.#lines.values()].flatMap((line) => line.clear())
     this.#settler.add(
@@ -135,19 +134,20 @@ export class JobRunner<Services> {
     let failures = 0
     let isRegistered = false
     while (!this.#isStopping) {
-      this.#isWoken = false
+      this.#pause.rearm()
       try {
         if (!isRegistered) await registerWorker(pool, this.worker)
         isRegistered = true
         const claimed = await this.#claimWhatFits()
         if (failures > 0) log.info({ failures }, 'the worker finds its jobs again')
         failures = 0
-        if (claimed === 0) await this.#pause(this.#pollMs)
+        if (claimed === 0 && !this.#isStopping) await this.#pause.wait(this.#pollMs)
       } catch (error) {
         if (failures === 0) log.warn({ err: error }, 'the worker cannot claim jobs')
         failures += 1
-        this.#isWoken = false
-        await this.#pause(Math.min(LONGEST_PAUSE_MS, this.#pollMs * 2 ** failures))
+        // Settled jobs wake the worker; that is no reason to ask a database that is away.
+        if (!this.#isStopping) this.#pause.rearm()
+        await this.#pause.wait(Math.min(LONGEST_PAUSE_MS, this.#pollMs * 2 ** failures))
       }
     }
   }
@@ -240,16 +240,5 @@ export class JobRunner<Services> {
 
   #pumpAll(): void {
     for (const line of this.#lines.values()) line.pump()
-  }
-
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#isWoken || this.#isStopping) return resolve()
-      const timer = setTimeout(resolve, milliseconds)
-      this.#endPause = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }

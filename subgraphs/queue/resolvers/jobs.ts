@@ -17,7 +17,12 @@ export const ofQueue = {
 export const job: JobResolvers = {
   ...ofQueue,
   __resolveReference: ({ id }, { loaders }) => loaders.jobs.load(id),
-  subject: (row) => findSubject(row),
+  subject: async (row, _args, { loaders }) => {
+    if (row.subjectTypename !== 'Job' || row.subjectId === null) return findSubject(row)
+    // Its own tier's entity: nobody else would resolve the reference.
+    const subject = await loaders.jobs.load(row.subjectId)
+    return subject && { ...subject, __typename: 'Job' as const }
+  },
   logs: ({ tenantId, id }, args, { loaders }) =>
     loaders.logs.load({ tenantId, jobId: id, first: parsePageArgs(args).first }),
 }

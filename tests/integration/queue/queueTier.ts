@@ -3,7 +3,10 @@ import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.
 import { parseConfig } from '#platform/config.ts'
 import { buildQueue } from '../../../subgraphs/queue/app.ts'
 import { queueConfig } from '../../../subgraphs/queue/config.ts'
+import { failJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
+import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
+import { enqueue, makeWorker, request } from './queueDatabase.ts'
 
 export type Answer = {
   // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
@@ -63,3 +66,34 @@ export const OPERATOR: Caller = {
 }
 export const SUPPORT: Caller = { ...OPERATOR, roles: ['support'] }
 export const OLTP: Caller = { ...OPERATOR, kind: 'service', from: 'oltp', userId: null, roles: [] }
+
+/** Jobs of the demo tenant that have failed for good. */
+export async function makeDeadLetters(sql: QueueTier['sql'], count: number, changes: object = {}): Promise<string[]> {
+  const jobs = Array.from({ length: count }, () =>
+    request({ queueName: 'content-archival', maxAttempts: 1, ...changes }),
+  )
+  const ids = await enqueue(sql, ...jobs)
+  const workerId = await makeWorker(sql)
+  const claim = await claimJobs(sql, { workerId, queueName: 'content-archival', limit: 100, leaseMs: 60_000 })
+  const failure = {
+    message: 'disk full',
+    details: { name: 'Error' },
+    fingerprint: 'disk',
+    permanent: true,
+    durationMs: 5,
+  }
+  await failJobs(
+    sql,
+    (claim?.jobs ?? []).map((job) => ({ ...job, ...failure })),
+  )
+  return ids
+}
+
+/** What the audit log of a tenant will be told of an action: the payloads of the jobs that carry it. */
+export async function findAudits(sql: QueueTier['sql'], tenantId: string, action: string) {
+  const { rows } = await sql.query<{ payload: Record<string, unknown> }>(
+    `SELECT payload FROM jobs WHERE tenant_id = $1 AND job_type = 'recordAudit' AND payload->>'action' = $2`,
+    [tenantId, action],
+  )
+  return rows.map(({ payload }) => payload)
+}

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import pg from 'pg'
 import { Registry } from 'prom-client'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { audit, notify } from '#platform/outbox/announce.ts'
 import { appendOutbox } from '#platform/outbox/append.ts'
 import type { DeliverJobs } from '#platform/outbox/delivery.ts'
-import { outboxFrontier } from '#platform/outbox/frontier.ts'
 import { startRelay } from '#platform/outbox/relay.ts'
 import { enqueueJobs } from '../../../subgraphs/queue/engine/enqueue.ts'
 import { demo, openQueueDatabase, type QueueDatabase, rival, silent, until } from './queueDatabase.ts'
@@ -214,45 +212,5 @@ describe('the relay', () => {
     expect(await jobs()).toHaveLength(1)
     expect(await registry.metrics()).toContain('outbox_parked 1')
     expect(await registry.metrics()).toContain('outbox_pending 0')
-  })
-})
-
-describe('the frontier', () => {
-  test('follows the clock while the outbox is empty', async () => {
-    const frontier = await until(() => outboxFrontier(queue.sql))
-    expect(Date.now() - frontier.getTime()).toBeLessThan(5_000)
-  })
-
-  test('is held back by events that still wait, parked ones too', async () => {
-    const [id] = await appendOutbox(queue.sql, [event()])
-    await queue.sql.query(
-      `UPDATE outbox_events SET created_at = now() - interval '1 hour', parked_at = now() WHERE id = $1`,
-      [id],
-    )
-    const frontier = await until(() => outboxFrontier(queue.sql))
-    expect(frontier).toEqual((await outbox())[0].created_at)
-  })
-
-  test('does not pass an event whose transaction has not committed yet', async () => {
-    const pool = new pg.Pool({ connectionString: queue.systemUrl, options: '-c TimeZone=UTC' })
-    const slow = await pool.connect()
-    try {
-      await slow.query('BEGIN')
-      await appendOutbox(slow, [event()])
-      const { rows } = await slow.query<{ created_at: Date }>('SELECT created_at FROM outbox_events')
-      const acceptedAt = rows[0]?.created_at as Date
-      for (let i = 0; i < 20; i += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 25))
-        const frontier = await outboxFrontier(pool)
-        if (frontier) expect(frontier.getTime()).toBeLessThanOrEqual(acceptedAt.getTime())
-      }
-      await slow.query('COMMIT')
-      expect(await until(() => outboxFrontier(pool))).toEqual(acceptedAt)
-      await queue.sql.query('DELETE FROM outbox_events')
-      await until(async () => ((await outboxFrontier(pool))?.getTime() ?? 0) > acceptedAt.getTime())
-    } finally {
-      slow.release(true)
-      await pool.end()
-    }
   })
 })
