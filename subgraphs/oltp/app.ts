@@ -10,6 +10,7 @@ import type { oltpConfig } from './config.ts'
 import { makeContext } from './context.ts'
 import { routes } from './events.ts'
 import { resolvers } from './resolvers.ts'
+import { makeMailGroups } from './services/mailFlow/mailGroups.ts'
 
 export type OltpConfig = z.output<typeof oltpConfig>
 
@@ -25,7 +26,7 @@ export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', c
     log,
   })
   const maxMessageBytes = config.settings.MAX_MESSAGE_BYTES
-  const parts = { db, content, relay, maxMessageBytes }
+  const parts = { db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes }
   const subgraph = await buildSubgraph({
     tier: 'oltp',
     schemaPath: new URL('schema.graphql', import.meta.url),

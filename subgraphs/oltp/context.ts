@@ -3,9 +3,16 @@ import type { Relay } from '#platform/outbox/relay.ts'
 import type { SubgraphContext } from '#platform/subgraph/subgraph.ts'
 import type { Database } from './database.ts'
 import { type Loaders, makeLoaders } from './loaders.ts'
+import type { MailGroups } from './services/mailFlow/mailGroups.ts'
 
 /** What the tier holds for as long as it runs. */
-export type Parts = { db: Database; content: ServiceClient; relay: Pick<Relay, 'wake'>; maxMessageBytes: number }
+export type Parts = {
+  db: Database
+  content: ServiceClient
+  relay: Pick<Relay, 'wake'>
+  mailGroups: MailGroups
+  maxMessageBytes: number
+}
 
 /** What every resolver and service of one request gets. */
 export type Context = SubgraphContext & Parts & { loaders: Loaders }

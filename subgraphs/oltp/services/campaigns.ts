@@ -28,7 +28,7 @@ export function findCampaigns(db: Database, { filter, orderBy, ...page }: Campai
     ...page,
     where: filter ? readFilter(filter) : { deletedAt: null },
     sort: [readOrder(orderBy)],
-    include: { metrics: true },
+    include: { metrics: orderBy?.field === 'reply_rate' },
   })
 }
 

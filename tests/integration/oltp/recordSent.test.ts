@@ -125,9 +125,8 @@ test('a hundred mails take a handful of statements', async () => {
   const items = Array.from({ length: 100 }, () => sentBy(demo, { deliveredAt: '2026-11-20T11:00:00Z' }))
   const { result, statements } = await tier.db.statements.during(() => record(...items))
   expect(result.results).toHaveLength(100)
-  const own = statements.filter(
-    (text) => !text.includes('FROM outbox_events') && !text.includes('UPDATE outbox_events'),
-  )
+  // Neither the relay's work nor what a new connection prepares.
+  const own = statements.filter((text) => !/(FROM|UPDATE) outbox_events|set_config/.test(text))
   expect(own.length).toBeLessThanOrEqual(6)
 })
 
