@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
-import { startPlatform, type TestPlatform } from '../support/graph.ts'
+import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { makeMail } from '../support/mails.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 
@@ -13,7 +13,7 @@ let demo: TestTenant
 beforeAll(async () => {
   platform = await startPlatform()
   demo = await foundTenant(platform.tierClient('oltp'), 'demo')
-}, 60_000)
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 const ingest = (raw: string | Buffer, more: object = {}) =>

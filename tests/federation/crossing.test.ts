@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
-import { RIVAL, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 import { recordSentMail } from './sentMail.ts'
-import { eventually } from './waiting.ts'
 
 const sentId = uuidv7()
 let platform: TestPlatform
@@ -16,14 +15,8 @@ beforeAll(async () => {
   demo = await foundTenant(oltp, 'demo')
   await foundTenant(oltp, 'rival')
   await recordSentMail(oltp, demo, sentId)
-  await eventually(
-    () =>
-      platform.ask('query ($id: ID!) { campaign(id: $id) { analytics { sent openedTracked } } }', {
-        id: demo.campaignId,
-      }),
-    ({ data }) => data.campaign.analytics.sent === 1 && data.campaign.analytics.openedTracked === 1,
-  )
-}, 60_000)
+  await platform.settle()
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 describe('one question crosses all four tiers', () => {

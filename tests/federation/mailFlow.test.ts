@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { RIVAL, startPlatform, type TestPlatform } from '../support/graph.ts'
+import { RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { makeBounce, makeMail } from '../support/mails.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 import { recordSentMail } from './sentMail.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   platform = await startPlatform({ worker: true })
   demo = await foundTenant(platform.tierClient('oltp'), 'demo')
   await foundTenant(platform.tierClient('oltp'), 'rival')
-}, 60_000)
+}, START_TIMEOUT_MS)
 afterAll(() => platform?.stop())
 
 async function ingest(raw: string) {
@@ -56,7 +56,7 @@ describe('a mail flows from raw bytes through all four tiers', () => {
     expect(new Set(outcomes.map(({ message }) => message.id)).size).toBe(1)
     expect(outcomes.filter(({ duplicate }) => !duplicate)).toHaveLength(1)
     await eventually(received, (count) => count === before + 1)
-    await settled()
+    await platform.settle()
     expect(await received()).toBe(before + 1)
   })
 
@@ -100,7 +100,7 @@ describe('a mail flows from raw bytes through all four tiers', () => {
       }),
     )
     expect(message.messageType).toBe('AUTO_REPLY')
-    await settled()
+    await platform.settle()
     expect((await facts()).replied).toBe(before.replied)
   })
 
@@ -155,13 +155,3 @@ describe('audit entries and notifications travel the same way', () => {
     expect((await platform.ask(query, {}, RIVAL)).data.notifications.nodes).toEqual([])
   })
 })
-
-/** Waits until the analytics tier says that everything accepted until now is counted. */
-async function settled() {
-  const instant = new Date()
-  const query = 'query ($id: ID!) { campaign(id: $id) { analytics { asOf } } }'
-  await eventually(
-    () => platform.ask(query, { id: demo.campaignId }),
-    ({ data }) => new Date(data.campaign.analytics.asOf) >= instant,
-  )
-}
