@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import type { GraphAnswer } from '../../support/graph.ts'
+import type { Kind } from './kinds.ts'
+
+/** What was answered, the id that was asked for replaced by a placeholder. */
+export type Told = { data: unknown; errors: unknown }
+
+/** The part of an answer that must not depend on whose the id is: all of it but the request's own id. */
+export function readAnswer({ data, errors }: Pick<GraphAnswer, 'data' | 'errors'>, asked = ''): Told {
+  const text = JSON.stringify({ data, errors })
+  return JSON.parse(asked ? text.replaceAll(new RegExp(quoteForRegExp(asked), 'gi'), '<asked>') : text)
+}
+
+/** Which of a tenant's markers an answer shows; at most ten. */
+export function findMarkers(answer: Told, markers: readonly string[]): string[] {
+  const text = JSON.stringify(answer)
+  return markers.filter((marker) => text.includes(marker)).slice(0, 10)
+}
+
+/** The codes of an answer's errors. */
+export function codesOf({ errors }: Told): string[] {
+  return ((errors ?? []) as GraphAnswer['errors'] & object).map(({ extensions }) => extensions.code)
+}
+
+/** An id, or a text, that nobody has. */
+export function absentOf(kind: Kind): string {
+  if (kind === 'ContentObject') return `mail/${randomBytes(32).toString('hex')}`
+  return kind.includes('.') ? `nobody ${randomBytes(8).toString('hex')}` : uuidv7()
+}
+
+/** Fields that tell the time, or what was done at this moment. */
+const OF_THE_MOMENT = new Set([
+  'asOf',
+  'analyticsWatermarks',
+  'contentAccessLog',
+  'lastAccessedAt',
+  'oldestPendingSeconds',
+  'ratePerMinute',
+  'eta',
+])
+
+/** The same without what changes from moment to moment. */
+export function withoutMoments(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutMoments)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [name, OF_THE_MOMENT.has(name) ? '<moment>' : withoutMoments(part)]),
+  )
+}
+
+function quoteForRegExp(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}

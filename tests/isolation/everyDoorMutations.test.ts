@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { TokenSubject } from '#platform/caller/developmentToken.ts'
+import { readApiSchema } from '../support/apiSchema.ts'
+import { absentOf, codesOf, findMarkers, readAnswer, type Told } from './doors/answers.ts'
+import { findKind, type Kind } from './doors/kinds.ts'
+import { type Door, type RootField, rootDoors, rootFields } from './doors/rootDoors.ts'
+import { fingerprint } from './doors/tenantRows.ts'
+import { buildWorld, type SeededTenant, type World } from './doors/world.ts'
+
+// Through the gateway, as a client asks. What is asked is made from the schema: a mutation added later is tried too.
+
+const schema = readApiSchema()
+const mutations = rootFields(schema, 'Mutation')
+const doors = rootDoors(schema, 'Mutation')
+
+const STAFF: TokenSubject = { kind: 'staff', tenantId: null, userId: null, roles: ['operator'] }
+
+let world: World
+let demo: SeededTenant
+let rival: SeededTenant
+
+beforeAll(async () => {
+  world = await buildWorld()
+  ;({ demo, rival } = world)
+}, 180_000)
+afterAll(() => world?.stop())
+
+const rowsOf = ({ plan }: SeededTenant) => fingerprint(world.owners, plan.tenantId)
+
+type Asker = Pick<SeededTenant, 'idOf'> & { as: TokenSubject }
+
+/** Asks with this id in one place, and whoever asks gives ids of its own in the others. */
+async function askDoor(door: Door, id: string, { as, idOf }: Asker): Promise<Told> {
+  const variables = door.variables(id, ownIds(idOf))
+  return readAnswer(await world.platform.ask(door.document, variables, as), id)
+}
+
+async function askMutation(field: RootField, { as, idOf }: Asker): Promise<Told> {
+  const variables = field.requiredArguments(ownIds(idOf))
+  return readAnswer(await world.platform.ask(field.document(Object.keys(variables)), variables, as))
+}
+
+function ownIds(idOf: SeededTenant['idOf']) {
+  return (coordinate: string) => {
+    const kind = findKind(coordinate, '')
+    return kind && idOf(kind)
+  }
+}
+
+test('it is known of every id argument of a mutation what it takes', () => {
+  expect(doors.filter(({ kind }) => kind === null).map(({ coordinate }) => coordinate)).toEqual([])
+  expect(doors.length).toBeGreaterThan(3)
+})
+
+describe("the rival's id changes as little as one that does not exist", () => {
+  test.each(doors.map((door) => [door.name, door] as const))('%s', async (_name, door) => {
+    const kind = door.kind as Kind
+    const [real, absent] = [rival.idOf(kind), absentOf(kind)]
+    const before = await rowsOf(rival)
+    for (const [theirs, nobodys] of [
+      [real, absent],
+      [real.toUpperCase(), absent.toUpperCase()],
+    ] as const) {
+      const told = await askDoor(door, theirs, demo)
+      expect(told).toEqual(await askDoor(door, nobodys, demo))
+      expect(findMarkers(told, rival.markers)).toEqual([])
+    }
+    expect(await rowsOf(rival)).toEqual(before)
+  })
+})
+
+describe('a mutation that names nothing of anybody else', () => {
+  test.each(mutations.map((field) => [field.name, field] as const))(
+    '%s changes and shows nothing of the rival',
+    async (_name, field) => {
+      const before = await rowsOf(rival)
+      const told = await askMutation(field, demo)
+      // Else it was refused for how it was asked, and shows nothing.
+      expect(codesOf(told).filter((code) => code !== 'CONFLICT')).toEqual([])
+      expect(findMarkers(told, rival.markers)).toEqual([])
+      expect(await rowsOf(rival)).toEqual(before)
+    },
+  )
+})
+
+describe('whoever may', () => {
+  test.each(doors.map((door) => [door.name, door] as const))(
+    '%s: is told its own id from none',
+    async (_name, door) => {
+      const kind = door.kind as Kind
+      const witness = door.isForStaff ? { ...rival, as: STAFF } : rival
+      const absent = await askDoor(door, absentOf(kind), witness)
+      await reopenDeadLetters(rival)
+      const before = await rowsOf(rival)
+      const told = await askDoor(door, rival.idOf(kind), witness)
+      expect(told).not.toEqual(absent)
+      if (codesOf(told).length > 0) expect(codesOf(told)).toEqual(['CONFLICT'])
+      else expect(await rowsOf(rival)).not.toEqual(before)
+    },
+  )
+})
+
+/** So that each test finds the failed job that others may have run again. */
+async function reopenDeadLetters({ plan }: SeededTenant): Promise<void> {
+  const { queue } = world.owners
+  await queue.query(
+    'UPDATE dead_letter_jobs SET is_resolved = false, resolved_at = NULL, resolved_by = NULL WHERE tenant_id = $1',
+    [plan.tenantId],
+  )
+  await queue.query(
+    `UPDATE jobs SET status = 'failed', failed_at = now() WHERE tenant_id = $1
+     AND id IN (SELECT job_id FROM dead_letter_jobs WHERE tenant_id = $1)`,
+    [plan.tenantId],
+  )
+}
