@@ -21,7 +21,9 @@ export type Contenders = {
   postgresVersion: string
   db: TierDatabase<PrismaClient>
   plain: { pool: pg.Pool; prisma: PrismaClient }
+  /** For Prisma's extension: with the adapter's defaults, as documented, and with named statements. */
   documented: PrismaClient
+  tuned: PrismaClient
 }
 
 type Row = { tenantId: string; id: string }
@@ -33,15 +35,16 @@ const SET_TENANT_SETTING = 'app.current_tenant_id'
 export async function openContenders(database: BenchDatabase): Promise<Contenders> {
   const db = openTierDatabase({ ...database, poolSize: POOL_SIZE }, PrismaClient)
   const rows = await writeRows(db, database.ownerUrl)
-  // What everyone gets alike; named statements for all, and Prisma's own pool settings for Prisma's.
+  // What everyone gets alike.
   const config = { connectionString: database.url, max: POOL_SIZE, options: '-c TimeZone=UTC' }
   const pool = new pg.Pool(config)
   // Connections may still be closing when the server stops.
   pool.on('error', () => {})
   const named = { statementNameGenerator: nameStatement }
   const plainPrisma = new PrismaClient({ adapter: new PrismaPg(pool, { ...named, schema: 'plain' }) })
-  const documented = new PrismaClient({ adapter: new PrismaPg(config, named) })
-  const contenders = { db, plain: { pool, prisma: plainPrisma }, documented }
+  const documented = new PrismaClient({ adapter: new PrismaPg(config) })
+  const tuned = new PrismaClient({ adapter: new PrismaPg(config, named) })
+  const contenders = { db, plain: { pool, prisma: plainPrisma }, documented, tuned }
   const { rows: version } = await pool.query('SHOW server_version')
   return {
     ...contenders,
@@ -50,9 +53,9 @@ export async function openContenders(database: BenchDatabase): Promise<Contender
   }
 }
 
-export async function closeContenders({ db, plain, documented }: Contenders): Promise<void> {
+export async function closeContenders({ db, plain, documented, tuned }: Contenders): Promise<void> {
   await db.system.template.deleteMany({ where: { folder: 'bench' } })
-  await Promise.all([plain.prisma.$disconnect(), documented.$disconnect()])
+  await Promise.all([plain.prisma.$disconnect(), documented.$disconnect(), tuned.$disconnect()])
   await plain.pool.end()
   await db.close()
 }
@@ -87,9 +90,9 @@ async function writeRows(db: TierDatabase<PrismaClient>, ownerUrl: string): Prom
   return rows
 }
 
-type Ways = Pick<Contenders, 'db' | 'plain' | 'documented'>
+type Ways = Pick<Contenders, 'db' | 'plain' | 'documented' | 'tuned'>
 
-function rowByKey({ db, plain, documented }: Ways, rows: readonly Row[]): Workload {
+function rowByKey({ db, plain, documented, tuned }: Ways, rows: readonly Row[]): Workload {
   const at = (n: number) => rows[(n * 7919) % rows.length] as Row
   const sql = (schema: string) => ({
     name: `by_key_${schema}`,
@@ -99,7 +102,7 @@ function rowByKey({ db, plain, documented }: Ways, rows: readonly Row[]): Worklo
   return {
     title: 'One row by its key',
     read: (answer) => withoutCase(Array.isArray(answer) ? answer[0] : answer),
-    contenders: fiveWays({
+    contenders: sixWays({
       pg: (n) => plain.pool.query({ ...sql('plain'), values: [at(n).tenantId, at(n).id] }).then(({ rows }) => rows),
       tenantPool: (n) =>
         asTenantOf(at(n), (row) => db.tenantSql.query({ ...sql('public'), values: [row.tenantId, row.id] })).then(
@@ -107,12 +110,13 @@ function rowByKey({ db, plain, documented }: Ways, rows: readonly Row[]): Worklo
         ),
       prisma: (n) => plain.prisma.template.findFirst({ where: key(at(n)).where.tenantId_id }),
       tenantClient: (n) => asTenantOf(at(n), (row) => db.tenant.template.findUnique(key(row))),
-      extension: (n) => documentedClient(documented, at(n).tenantId).template.findUnique(key(at(n))),
+      extension: (n) => extendForTenant(documented, at(n).tenantId).template.findUnique(key(at(n))),
+      tunedExtension: (n) => keptExtension(tuned, at(n).tenantId).template.findUnique(key(at(n))),
     }),
   }
 }
 
-function newestPage({ db, plain, documented }: Ways, rows: readonly Row[]): Workload {
+function newestPage({ db, plain, documented, tuned }: Ways, rows: readonly Row[]): Workload {
   const at = (n: number) => rows[(n * 7919) % rows.length] as Row
   const sql = (schema: string) => ({
     name: `newest_${schema}`,
@@ -127,7 +131,7 @@ function newestPage({ db, plain, documented }: Ways, rows: readonly Row[]): Work
   return {
     title: `The ${PAGE} newest rows`,
     read: (answer) => (answer as object[]).map(withoutCase),
-    contenders: fiveWays({
+    contenders: sixWays({
       pg: (n) => plain.pool.query({ ...sql('plain'), values: [at(n).tenantId] }).then(({ rows }) => rows),
       tenantPool: (n) =>
         asTenantOf(at(n), (row) => db.tenantSql.query({ ...sql('public'), values: [row.tenantId] })).then(
@@ -136,20 +140,24 @@ function newestPage({ db, plain, documented }: Ways, rows: readonly Row[]): Work
       prisma: (n) => plain.prisma.template.findMany(page({ tenantId: at(n).tenantId })),
       tenantClient: (n) => asTenantOf(at(n), () => db.tenant.template.findMany(page({}))),
       extension: (n) =>
-        documentedClient(documented, at(n).tenantId).template.findMany(page({ tenantId: at(n).tenantId })),
+        extendForTenant(documented, at(n).tenantId).template.findMany(page({ tenantId: at(n).tenantId })),
+      tunedExtension: (n) => keptExtension(tuned, at(n).tenantId).template.findMany(page({ tenantId: at(n).tenantId })),
     }),
   }
 }
 
 type Way = Contender['request']
 
-function fiveWays(ways: Record<'pg' | 'tenantPool' | 'prisma' | 'tenantClient' | 'extension', Way>): Contender[] {
+function sixWays(
+  ways: Record<'pg' | 'tenantPool' | 'prisma' | 'tenantClient' | 'extension' | 'tunedExtension', Way>,
+): Contender[] {
   return [
     { name: 'pg, no RLS', request: ways.pg },
     { name: 'pg, TenantPool', request: ways.tenantPool },
     { name: 'Prisma, no RLS', request: ways.prisma },
     { name: 'Prisma, tenant client', request: ways.tenantClient },
     { name: "Prisma's RLS extension", request: ways.extension },
+    { name: '… kept per tenant, named statements', request: ways.tunedExtension },
   ]
 }
 
@@ -157,13 +165,12 @@ function asTenantOf<Result>(row: Row, work: (row: Row) => PromiseLike<Result>): 
   return runAsTenant(row.tenantId, () => work(row))
 }
 
-const extended = new Map<string, PrismaClient>()
-
-/** As in Prisma's client extension example for row level security: each query in a batch transaction after set_config. */
-function documentedClient(prisma: PrismaClient, tenantId: string): PrismaClient {
-  const known = extended.get(tenantId)
-  if (known) return known
-  const client = prisma.$extends({
+/**
+ * Prisma's client extension example for row level security: each query in a batch transaction after set_config, the
+ * extended client made for each request.
+ */
+function extendForTenant(prisma: PrismaClient, tenantId: string): PrismaClient {
+  return prisma.$extends({
     query: {
       $allModels: {
         async $allOperations({ args, query }) {
@@ -176,7 +183,14 @@ function documentedClient(prisma: PrismaClient, tenantId: string): PrismaClient 
       },
     },
   }) as unknown as PrismaClient
-  extended.set(tenantId, client)
+}
+
+const kept = new Map<string, PrismaClient>()
+
+/** The same at its best: made once for each tenant. */
+function keptExtension(prisma: PrismaClient, tenantId: string): PrismaClient {
+  const client = kept.get(tenantId) ?? extendForTenant(prisma, tenantId)
+  kept.set(tenantId, client)
   return client
 }
 
