@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { TokenSubject } from '#platform/caller/developmentToken.ts'
 import { readApiSchema } from '../support/apiSchema.ts'
 import { absentOf, codesOf, findMarkers, readAnswer, type Told } from './doors/answers.ts'
@@ -23,6 +23,10 @@ beforeAll(async () => {
   world = await buildWorld()
   ;({ demo, rival } = world)
 }, 180_000)
+// Each test finds the failed jobs that others may have run again.
+beforeEach(async () => {
+  for (const tenant of [demo, rival]) await reopenDeadLetters(tenant)
+})
 afterAll(() => world?.stop())
 
 const rowsOf = ({ plan }: SeededTenant) => fingerprint(world.owners, plan.tenantId)
@@ -100,7 +104,6 @@ describe('whoever may', () => {
   )
 })
 
-/** So that each test finds the failed job that others may have run again. */
 async function reopenDeadLetters({ plan }: SeededTenant): Promise<void> {
   const { queue } = world.owners
   await queue.query(
