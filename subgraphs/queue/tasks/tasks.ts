@@ -1,7 +1,8 @@
 import { deliverNotification } from './deliverNotification.ts'
 import { recordAudit } from './recordAudit.ts'
+import { refreshViews } from './refreshViews.ts'
 import { rollUpEvents } from './rollUpEvents.ts'
 import type { PlatformTask } from './services.ts'
 
 /** Everything a worker can do, one file each. */
-export const tasks: readonly PlatformTask[] = [rollUpEvents, recordAudit, deliverNotification]
+export const tasks: readonly PlatformTask[] = [rollUpEvents, recordAudit, deliverNotification, refreshViews]

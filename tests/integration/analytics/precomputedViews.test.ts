@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import pg from 'pg'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { refreshViews } from '../../../subgraphs/analytics/services/precomputed.ts'
 import { recordEmailEvents } from '../../../subgraphs/analytics/services/recordEvents.ts'
 import { type AnalyticsTier, makeEvent, STAFF, startAnalyticsTier, userOf, WORKER } from './analyticsTier.ts'
 
@@ -69,6 +71,21 @@ describe('a precomputed view', () => {
   test('without a tenant is an error, not an empty answer', async () => {
     for (const view of VIEWS) {
       await expect(tier.owner.query(`SELECT * FROM ${view}`)).rejects.toThrow('app.current_tenant_id')
+    }
+  })
+
+  test('may take longer to refresh than a statement of a request', async () => {
+    const { connectionString } = tier.db.systemSql.options
+    const hurried = new pg.Pool({ connectionString, statement_timeout: 100 })
+    await tier.owner.query('BEGIN; REFRESH MATERIALIZED VIEW campaign_performance_data')
+    try {
+      const refreshed = refreshViews(hurried)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await tier.owner.query('COMMIT')
+      expect(await refreshed).toBeInstanceOf(Date)
+      expect((await hurried.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '100ms' }])
+    } finally {
+      await hurried.end()
     }
   })
 
