@@ -16,7 +16,6 @@ export const EDGES = [
   ['oltp', 'queue'],
   ['content', 'queue'],
   ['analytics', 'queue'],
-  ['queue', 'queue'],
   ['cli', 'oltp'],
   ['cli', 'content'],
   ['cli', 'analytics'],

@@ -17,9 +17,7 @@ export type Answer = {
 /** The queue tier on a database of its own, asked without a network. */
 export async function startQueueTier() {
   const database = await createTierDatabase('queue')
-  const keys = new Map(
-    ['gateway', 'oltp', 'content', 'analytics', 'queue'].map((from) => [from, randomBytes(32)] as const),
-  )
+  const keys = new Map(['gateway', 'oltp', 'content', 'analytics'].map((from) => [from, randomBytes(32)] as const))
   const config = parseConfig(queueConfig, {
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     QUEUE_DATABASE_URL: database.url,
