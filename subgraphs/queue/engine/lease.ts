@@ -1,11 +1,14 @@
 import type pg from 'pg'
 import { inTransaction, type Sql } from './sql.ts'
 
+// Whoever waits for several leases locks them in the order of their ids, as acknowledgements do: none deadlock.
+const LOCKED = 'SELECT id FROM worker_leases WHERE id = ANY($1) ORDER BY id FOR UPDATE'
+
 const EXTEND = `
   UPDATE worker_leases SET heartbeat_at = clock_timestamp(), expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-  WHERE worker_id = $1 RETURNING id`
+  WHERE id IN (${LOCKED}) RETURNING id`
 
-const END = `DELETE FROM worker_leases WHERE id = ANY($1)`
+const END = `DELETE FROM worker_leases WHERE id IN (${LOCKED})`
 
 // A heartbeat or an acknowledgement under way holds the lease row: skip it, it is alive.
 const TAKE_EXPIRED = `
@@ -45,11 +48,13 @@ const RETURN_ORPHANS = `
 const LOST = 'the worker that ran it was not heard of again'
 
 /**
- * Renews all leases of a worker and answers which it still holds. One that expired but was not taken away yet is
- * renewed too: an outage that kept everyone from the database costs nobody their work.
+ * Renews leases and answers which are still held. One that expired but was not taken away yet is renewed too: an outage
+ * that kept everyone from the database costs nobody their work. A worker names the leases it knows of: one that it
+ * claimed without hearing of it must expire.
  */
-export async function extendLeases(sql: Sql, workerId: string, leaseMs: number): Promise<Set<string>> {
-  const { rows } = await sql.query<{ id: string }>(EXTEND, [workerId, leaseMs])
+export async function extendLeases(sql: Sql, leaseIds: readonly string[], leaseMs: number): Promise<Set<string>> {
+  if (leaseIds.length === 0) return new Set()
+  const { rows } = await sql.query<{ id: string }>(EXTEND, [leaseIds, leaseMs])
   return new Set(rows.map(({ id }) => id))
 }
 

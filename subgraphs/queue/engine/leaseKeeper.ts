@@ -90,11 +90,11 @@ export class LeaseKeeper {
   async #beat(): Promise<void> {
     const { pool, worker, leaseMs, counts, onBeat, log } = this.#options
     const sentAt = performance.now()
-    const before = [...this.#leases.keys()]
+    const leaseIds = [...this.#leases.keys()]
     try {
       await reportWorker(pool, worker, counts())
-      const alive = await extendLeases(pool, worker.id, leaseMs)
-      for (const leaseId of before) {
+      const alive = await extendLeases(pool, leaseIds, leaseMs)
+      for (const leaseId of leaseIds) {
         const lease = this.#leases.get(leaseId)
         if (!lease) continue
         if (alive.has(leaseId)) lease.validUntil = this.#trustUntil(sentAt)

@@ -83,9 +83,9 @@ describe('leases', () => {
 
   test('a heartbeat saves a lease that had expired but was not taken yet', async () => {
     await enqueue(queue.sql, request())
-    const claimed = await claim()
+    const [{ leaseId }] = await take()
     await expireLeases()
-    expect(await extendLeases(queue.sql, workerId, 10_000)).toEqual(new Set([claimed?.leaseId]))
+    expect(await extendLeases(queue.sql, [leaseId], 10_000)).toEqual(new Set([leaseId]))
     expect((await reapLeases(queue.sql)).leases).toBe(0)
   })
 
@@ -96,6 +96,21 @@ describe('leases', () => {
     await queue.sql.query('DELETE FROM worker_leases')
     expect(await returnOrphans(queue.sql)).toEqual([QUEUE])
     expect((await readJobs(queue.sql, ids))[0]?.status).toBe('queued')
+  })
+
+  test('heartbeats and acknowledgements of many leases never deadlock', async () => {
+    await enqueue(queue.sql, ...Array.from({ length: 300 }, () => request()))
+    const jobs: ClaimedJob[] = []
+    for (let n = 0; n < 100; n += 1) jobs.push(...(await take(3)))
+    const leaseIds = [...new Set(jobs.map(({ leaseId }) => leaseId))]
+    // Now they lie in the table in another order than that of their ids.
+    for (const leaseId of leaseIds.toReversed()) await extendLeases(queue.sql, [leaseId], 10_000)
+    const held = jobs.map((job) => ({ ...job, durationMs: 1 }))
+    const notTheirs = held.map((job) => ({ ...job, id: workerId }))
+    for (let round = 0; round < 30; round += 1) {
+      const beats = [leaseIds, leaseIds].map((ids) => extendLeases(queue.sql, ids, 10_000))
+      await Promise.all([...beats, completeJobs(queue.sql, held.splice(0, 10)), completeJobs(queue.sql, notTheirs)])
+    }
   })
 
   test('acknowledging and taking away at the same moment never do both, and never deadlock', async () => {
@@ -109,7 +124,7 @@ describe('leases', () => {
           jobs.map((job) => ({ ...job, durationMs: 1 })),
         ),
         reapLeases(queue.sql),
-        extendLeases(queue.sql, workerId, 10_000),
+        extendLeases(queue.sql, [String(jobs[0]?.leaseId)], 10_000),
       ])
       const states = await readJobs(queue.sql, ids)
       for (const { id, status } of states) expect(status === 'completed').toBe(done.has(id))
@@ -130,11 +145,11 @@ describe('the reaper', () => {
     expect(await reaped(reaper, 101_000)).toBe(false)
     expect(await reaped(reaper, 102_100)).toBe(true)
 
-    await claim()
+    const [{ leaseId }] = await take()
     await expireLeases()
     expect(await reaped(reaper, 110_000)).toBe(false)
     // The worker lives: it renews in the time it is given.
-    await extendLeases(queue.sql, workerId, 10_000)
+    await extendLeases(queue.sql, [leaseId], 10_000)
     expect(await reaped(reaper, 111_000)).toBe(false)
     expect(await reaped(reaper, 112_500)).toBe(false)
   })

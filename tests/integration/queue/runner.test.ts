@@ -4,6 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { AppError } from '#platform/errors.ts'
+import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import { PermanentFailure } from '../../../subgraphs/queue/engine/failure.ts'
 import type { JobRunner } from '../../../subgraphs/queue/engine/jobRunner.ts'
 import type { ItemOutcome } from '../../../subgraphs/queue/engine/task.ts'
@@ -71,6 +72,20 @@ describe('running jobs', () => {
       runner.worker.id,
     ])
     expect(rows).toEqual([{ left: true }])
+  })
+
+  test('a claim whose answer never came is not kept alive: its jobs run under another', async () => {
+    const runner = start([task(async () => undefined)], { leaseMs: 600, pollMs: 600_000 })
+    await until(async () => (await queue.sql.query('SELECT FROM workers WHERE id = $1', [runner.worker.id])).rowCount)
+    const ids = await enqueue(queue.sql, request())
+    // Committed, but the connection broke before the worker heard of it.
+    await claimJobs(queue.sql, {
+      workerId: runner.worker.id,
+      queueName: 'notification-delivery',
+      limit: 10,
+      leaseMs: 600,
+    })
+    await allIn(ids, 'completed')
   })
 
   test('one call takes many jobs, of several tenants, each settled by itself', async () => {
