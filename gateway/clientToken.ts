@@ -32,7 +32,7 @@ const staffClaims = z.object({
 
 /**
  * Makes the check of clients' bearer tokens: signature by a known key, issuer, audience, expiry, and claims that name
- * either a tenant or staff, never both. Roles of the other kind are dropped.
+ * either a tenant or staff, never both. Roles of the other kind are dropped; staff without a role of theirs are nobody.
  */
 export function makeTokenVerifier({ jwksFile, jwksUrl, issuer, audience }: GatewayConfig['tokens']): TokenVerifier {
   const keys: JWTVerifyGetKey = jwksUrl
@@ -60,6 +60,7 @@ function readClaims(payload: JWTPayload): Client {
   const staff = staffClaims.safeParse(payload)
   if (staff.success) {
     const roles = staff.data.roles.filter((role) => STAFF_ROLES.includes(role))
+    if (roles.length === 0) throw new AppError('UNAUTHENTICATED', 'the token is not valid')
     return { kind: 'staff', tenantId: null, userId: staff.data.sub ?? null, roles }
   }
   const { tenant, sub, roles } = tenantClaims.parse(payload)
@@ -73,9 +74,14 @@ function readClaims(payload: JWTPayload): Client {
 
 function refusal(cause: unknown): AppError {
   if (cause instanceof errors.JWTExpired) return new AppError('UNAUTHENTICATED', 'the token has expired', { cause })
-  const faultOfToken =
-    cause instanceof z.ZodError || (cause instanceof errors.JOSEError && !(cause instanceof errors.JWKSTimeout))
+  if (cause instanceof AppError) return cause
+  const faultOfToken = cause instanceof z.ZodError || (cause instanceof errors.JOSEError && !isFaultOfKeys(cause))
   return faultOfToken
     ? new AppError('UNAUTHENTICATED', 'the token is not valid', { cause })
     : new AppError('UNAVAILABLE', 'tokens cannot be checked just now', { cause })
+}
+
+/** The address of the keys does not answer, answers with an error (jose has no class for that), or with something else. */
+function isFaultOfKeys(error: errors.JOSEError): boolean {
+  return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(error.code)
 }

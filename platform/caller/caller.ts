@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import { AppError } from '#platform/errors.ts'
+import { STAFF_ROLES } from './roles.ts'
 
 /** The header in which one process tells another on whose behalf it asks. */
 export const CALLER_HEADER = 'x-penguin-caller'
@@ -104,12 +105,12 @@ export function requireUser(caller: Caller, ...anyOfRoles: string[]): TenantCall
 }
 
 /**
- * Lets staff pass; with roles named (`support`, `operator`), only those.
+ * Lets staff pass who have any of the roles named (`support`, `operator`); none named means either.
  * @throws AppError FORBIDDEN
  */
 export function requireStaff(caller: Caller, ...anyOfRoles: string[]): Caller {
   if (caller.kind !== 'staff') throw new AppError('FORBIDDEN', 'this is for staff')
-  requireRole(caller, anyOfRoles)
+  requireRole(caller, anyOfRoles.length > 0 ? anyOfRoles : STAFF_ROLES)
   return caller
 }
 

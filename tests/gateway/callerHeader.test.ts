@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { CALLER_HEADER, signCaller, verifyCaller } from '#platform/caller/caller.ts'
+import { CALLER_HEADER, requireStaff, signCaller, verifyCaller } from '#platform/caller/caller.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { AppError } from '#platform/errors.ts'
 import { DEMO, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
@@ -104,6 +104,19 @@ describe('a caller header', () => {
     const staff = signCaller({ ...caller, kind: 'staff' }, edge, now)
     for (const header of [user, staff])
       expect(code(() => verifyCaller(header, keys, 'oltp', now))).toBe('UNAUTHENTICATED')
+  })
+
+  test('of staff opens nothing without a role of staff', () => {
+    const staff = (...roles: string[]) => ({
+      ...caller,
+      from: 'gateway',
+      kind: 'staff' as const,
+      tenantId: null,
+      roles,
+    })
+    for (const role of ['support', 'operator']) expect(code(() => requireStaff(staff(role)))).toBeNull()
+    for (const wrong of [staff(), staff('owner')]) expect(code(() => requireStaff(wrong))).toBe('FORBIDDEN')
+    expect(code(() => requireStaff(staff('support'), 'operator'))).toBe('FORBIDDEN')
   })
 
   test('is never read from garbage', () => {

@@ -1,3 +1,5 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { makeDevToken } from '#platform/caller/developmentToken.ts'
@@ -123,6 +125,7 @@ describe('no answer but 401 UNAUTHENTICATED', () => {
     ['a user that is not an id', { sub: 'ada' }],
     ['a kind we do not know', { kind: 'service' }],
     ['staff with a tenant', { kind: 'staff' }],
+    ['staff without a role of theirs', { kind: 'staff', tenant: undefined, roles: ['owner'] }],
     ['roles that are no list', { roles: 'owner' }],
   ])('for a signed token with %s', async (_what, wrong) => {
     const exp = Math.floor(Date.now() / 1000) + 3600
@@ -137,4 +140,45 @@ test("a client's own caller header is ignored", async () => {
   expect(data.viewer.tenant.id).toBe(DEMO.tenantId)
   const alone = await postGraphql(platform.url, { query: VIEWER }, forged)
   expect(alone.status).toBe(401)
+})
+
+describe('keys at an address', () => {
+  const withKeysFrom = async (answer: RequestListener, work: () => Promise<void>) => {
+    const server = createServer(answer)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await platform.stopGateway()
+    await platform.startGateway({
+      JWKS_FILE: '',
+      JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    })
+    await work().finally(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+  }
+  afterAll(async () => {
+    await platform.stopGateway()
+    await platform.startGateway()
+  })
+
+  test('are fetched', async () => {
+    const keys = JSON.stringify({ keys: [await platform.publicKey()] })
+    const serve: RequestListener = (_, response) => response.end(keys)
+    await withKeysFrom(serve, async () => {
+      expect((await platform.ask(VIEWER)).data.viewer.roles).toEqual(['OWNER'])
+      expect((await platform.ask(VIEWER, {}, { token: 'a.b.c' })).status).toBe(401)
+    })
+  })
+
+  test.each<[string, RequestListener]>([
+    ['that answers with an error', (_, response) => response.writeHead(503).end('down')],
+    ['that answers something else', (_, response) => response.end('<html>')],
+    ['that answers other JSON', (_, response) => response.end('{"keys":1}')],
+    ['that hangs up', (request) => request.socket.destroy()],
+  ])('%s: nobody can be checked, which is no fault of the token', async (_what, answer) => {
+    await withKeysFrom(answer, async () => {
+      const { status, errors } = await platform.ask(VIEWER)
+      expect([status, errors?.[0]?.extensions.code]).toEqual([503, 'UNAVAILABLE'])
+    })
+  })
 })
