@@ -10,13 +10,22 @@ type Waiting<Item, Result> = { item: Item; resolve(result: Result): void; reject
 export class GroupCommit<Item, Result> {
   readonly #run: (key: string, items: Item[]) => Promise<Result[]>
   readonly #maxItems: number
+  readonly #isEverybodys: (error: unknown) => boolean
   /** Who waits, by key; a key is here while a group of it is under way. */
   readonly #waiting = new Map<string, Waiting<Item, Result>[]>()
 
-  /** `run` answers one result per item, in their order, or fails and has then done nothing. */
-  constructor(options: { run: (key: string, items: Item[]) => Promise<Result[]>; maxItems: number }) {
+  /**
+   * `run` answers one result per item, in their order, or fails and has then done nothing. `isEverybodys` tells errors
+   * that no item alone can be the cause of (who is asked is away): after them nothing is run again.
+   */
+  constructor(options: {
+    run: (key: string, items: Item[]) => Promise<Result[]>
+    maxItems: number
+    isEverybodys?: (error: unknown) => boolean
+  }) {
     this.#run = options.run
     this.#maxItems = options.maxItems
+    this.#isEverybodys = options.isEverybodys ?? (() => false)
   }
 
   /** The item's own result. A group that fails is run again item by item, so that one's failure is only its own. */
@@ -49,7 +58,7 @@ export class GroupCommit<Item, Result> {
       const results = await this.#run(key, items)
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result)
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error)
+      if (group.length === 1 || this.#isEverybodys(error)) for (const { reject } of group) reject(error)
       else for (const call of group) await this.#runGroup(key, [call])
     }
   }

@@ -73,4 +73,19 @@ describe('calls that come at the same time run as one', () => {
     ])
     expect(await doubler.submit('a', 4)).toBe(8)
   })
+
+  test('an error that is everybody’s fails the group at once: it is not run again item by item', async () => {
+    let runs = 0
+    const away = new GroupCommit<number, number>({
+      maxItems: 10,
+      isEverybodys: (error) => error === 'away',
+      async run() {
+        runs++
+        throw 'away'
+      },
+    })
+    const results = await Promise.allSettled([1, 2, 3].map((item) => away.submit('a', item)))
+    expect(results).toEqual(Array(3).fill({ status: 'rejected', reason: 'away' }))
+    expect(runs).toBe(1)
+  })
 })

@@ -1,3 +1,4 @@
+import { isConnectionLost } from '#platform/database/retries.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
@@ -20,6 +21,7 @@ export type MailGroups = {
 export function makeMailGroups(db: Database, content: ServiceClient): MailGroups {
   const storing = new GroupCommit<{ raw: RawMail; requestId: string }, StoredMail>({
     maxItems: MAILS_PER_GROUP,
+    isEverybodys: isAway,
     async run(tenantId, mails) {
       const requestId = mails[0]?.requestId ?? ''
       const raws = mails.map(({ raw }) => raw)
@@ -33,6 +35,7 @@ export function makeMailGroups(db: Database, content: ServiceClient): MailGroups
   })
   const writing = new GroupCommit<InboundMail, Outcome>({
     maxItems: MAILS_PER_GROUP,
+    isEverybodys: isAway,
     run: (tenantId, mails) =>
       runAsTenant(tenantId, () => db.tenantSql.transaction((tx) => writeInbound(tx, mails), { retries: 2 })),
   })
@@ -40,4 +43,13 @@ export function makeMailGroups(db: Database, content: ServiceClient): MailGroups
     store: (tenantId, mail) => storing.submit(tenantId, mail),
     write: (tenantId, mail) => writing.submit(tenantId, mail),
   }
+}
+
+/** How pg's pool says that no connection came free in time; it has no code. */
+const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
+
+/** The content tier or the database is away: to ask it mail by mail would cost each of them a whole timeout, in turn. */
+function isAway(error: unknown): boolean {
+  if (error instanceof AppError) return error.code === 'UNAVAILABLE'
+  return isConnectionLost(error) || (error instanceof Error && error.message === POOL_TIMEOUT)
 }
