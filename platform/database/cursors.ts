@@ -4,6 +4,9 @@ import { AppError } from '../errors.ts'
 /** What a list can be sorted by. Dates are exact to the millisecond, as the columns are. */
 export type SortValue = string | number | bigint | boolean | Date | null
 
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z')
+const LAST_INSTANT = 8_640_000_000_000_000
+
 type Encoded = string | number | boolean | null | { ms: number } | { int: string }
 
 /** Names a list and its order, so that a cursor of one is not taken for a cursor of another. */
@@ -58,10 +61,12 @@ function decodeValue(value: unknown): SortValue {
   throw badCursor()
 }
 
+/** From the year 1, where Prisma's way of writing an instant begins to be PostgreSQL's too. */
 function isInstant(ms: unknown): ms is number {
-  return Number.isInteger(ms) && Math.abs(ms as number) <= 8_640_000_000_000_000
+  return Number.isInteger(ms) && (ms as number) >= FIRST_INSTANT && (ms as number) <= LAST_INSTANT
 }
 
+/** What a bigint column holds; Prisma takes no larger one. */
 function isInteger(text: unknown): text is string {
-  return typeof text === 'string' && /^-?\d{1,19}$/.test(text)
+  return typeof text === 'string' && /^-?\d{1,19}$/.test(text) && BigInt(text) === BigInt.asIntN(64, BigInt(text))
 }

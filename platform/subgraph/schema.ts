@@ -8,8 +8,9 @@ import {
   isObjectType,
   parse,
 } from 'graphql'
-import { GraphQLDateTime, GraphQLEmailAddress, GraphQLJSON, GraphQLUUID } from 'graphql-scalars'
+import { GraphQLEmailAddress, GraphQLJSON, GraphQLUUID } from 'graphql-scalars'
 import { bigIntScalar } from './bigInt.ts'
+import { dateTimeScalar } from './dateTime.ts'
 import { mapEnumDefaults } from './enumDefaults.ts'
 
 type SubgraphModule = Extract<Parameters<typeof buildSubgraphSchema>[0], { typeDefs: unknown }>
@@ -20,7 +21,7 @@ export type ResolverMap = { readonly [typeName: string]: unknown }
 
 const SCALARS: Record<string, GraphQLScalarType> = {
   BigInt: bigIntScalar,
-  DateTime: GraphQLDateTime,
+  DateTime: dateTimeScalar,
   EmailAddress: GraphQLEmailAddress,
   JSON: GraphQLJSON,
   UUID: GraphQLUUID,

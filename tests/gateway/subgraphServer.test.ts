@@ -119,6 +119,13 @@ describe('a tier’s schema', () => {
     expect((await ask('{ big(of: "1.5") }')).errors?.[0]?.extensions.code).toBe('INVALID_INPUT')
   })
 
+  test('takes no instant before the year 1, which no database column could be compared with', async () => {
+    const query = 'query ($at: DateTime) { instant(at: $at) }'
+    expect((await ask(query, { at: '0001-01-01T00:00:00Z' })).data.instant).toBe('0001-01-01T00:00:00.000Z')
+    const early = [ask(query, { at: '0000-12-31T23:59:59Z' }), ask('{ instant(at: "0001-01-01T00:00:00+01:00") }')]
+    for (const { errors } of await Promise.all(early)) expect(errors?.[0]?.extensions.code).toBe('INVALID_INPUT')
+  })
+
   test('refuses resolvers of fields that are not in it', async () => {
     const build = buildSubgraph({
       tier: 'oltp',

@@ -71,7 +71,7 @@ function readFilter(filter: CampaignFilter): Prisma.CampaignWhereInput {
   const emailAccountId = filterId(filter.emailAccountId)
   return {
     deletedAt: null,
-    ...(filter.status && { status: { in: filter.status } }),
+    ...(filter.status && { status: { in: [...new Set(filter.status)] } }),
     companyId: filterId(filter.companyId),
     name: filterSearch(filter.search),
     createdAt: filterPeriod(filter.createdAt),

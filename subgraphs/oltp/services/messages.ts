@@ -38,7 +38,7 @@ function readFilter(filter: MessageFilter): Prisma.InboxMessageRefWhereInput {
     threadId: filterId(filter.threadId),
     direction: filter.direction ?? undefined,
     messageType: filter.messageType ?? undefined,
-    ...(filter.status && { status: { in: filter.status } }),
+    ...(filter.status && { status: { in: [...new Set(filter.status)] } }),
     fromEmail: filterText(filter.fromEmail, 'fromEmail')?.toLowerCase(),
     isRead: filter.isRead ?? undefined,
     isStarred: filter.isStarred ?? undefined,

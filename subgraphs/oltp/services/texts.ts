@@ -2,21 +2,29 @@ import { AppError } from '#platform/errors.ts'
 
 /**
  * A text that a client wants stored, without the space around it.
- * @throws AppError INVALID_INPUT when it is empty, longer than `max` characters, or holds a NUL, which PostgreSQL can't
+ * @throws AppError INVALID_INPUT when it is empty, longer than `max` characters, or holds what PostgreSQL can't: a NUL or
+ *         half a surrogate pair
  */
 export function readText(text: string, field: string, max: number): string {
   const trimmed = text.trim()
   if (trimmed === '') throw new AppError('INVALID_INPUT', `${field}: is empty`)
   if (trimmed.length > max) throw new AppError('INVALID_INPUT', `${field}: has more than ${max} characters`)
-  return requireNoNul(trimmed, field)
+  return requireStorable(trimmed, field)
 }
+
+/** No text that is kept here and can be filtered by is longer, but for a mail's subject: it is searched by a piece. */
+const MAX_FILTER_LENGTH = 500
 
 /**
  * A text to compare with; none doesn't filter.
- * @throws AppError INVALID_INPUT when it holds a NUL
+ * @throws AppError INVALID_INPUT when it is longer than 500 characters, or holds a NUL or half a surrogate pair
  */
 export function filterText(text: string | null | undefined, field: string): string | undefined {
-  return text == null ? undefined : requireNoNul(text, field)
+  if (text == null) return undefined
+  if (text.length > MAX_FILTER_LENGTH) {
+    throw new AppError('INVALID_INPUT', `${field}: has more than ${MAX_FILTER_LENGTH} characters`)
+  }
+  return requireStorable(text, field)
 }
 
 /** A text to be found anywhere and in any case, as Prisma takes it; `%` and `_` stand for themselves. */
@@ -34,7 +42,8 @@ export function cleanText(text: string | null | undefined, max: number): string 
   return clean === '' ? null : clean
 }
 
-function requireNoNul(text: string, field: string): string {
+function requireStorable(text: string, field: string): string {
   if (text.includes('\0')) throw new AppError('INVALID_INPUT', `${field}: holds a NUL character`)
+  if (/\p{Surrogate}/u.test(text)) throw new AppError('INVALID_INPUT', `${field}: holds half a surrogate pair`)
   return text
 }

@@ -17,7 +17,7 @@ export async function findJobs(context: ReadContext, { first, after, filter }: L
     where: {
       tenantId,
       queueName: filter?.queueName ?? undefined,
-      status: filter?.status ? { in: [...filter.status] } : undefined,
+      status: filter?.status ? { in: [...new Set(filter.status)] } : undefined,
       jobType: filter?.jobType ?? undefined,
       correlationId: filter?.correlationId ?? undefined,
       campaignId: filterId(filter?.campaignId),

@@ -82,12 +82,16 @@ test("another tenant's company is not found, like one that does not exist or is 
   expect((await create({ companyId: deleted.companyId, name: 'x' }, deleted)).code).toBe('NOT_FOUND')
 })
 
-test('a malformed id and texts that are empty, endless or hold a NUL are invalid input', async () => {
+test('a malformed id and texts that are empty, endless, hold a NUL or half a character are invalid input', async () => {
   const { companyId } = demo
   expect((await create({ companyId: 'x', name: 'x' })).code).toBe('INVALID_INPUT')
   expect((await create({ companyId, name: ' ' })).code).toBe('INVALID_INPUT')
   expect((await create({ companyId, name: 'n'.repeat(201) })).code).toBe('INVALID_INPUT')
   expect((await create({ companyId, name: 'a\0b' })).code).toBe('INVALID_INPUT')
+  expect((await create({ companyId, name: 'a\ud83d' })).code).toBe('INVALID_INPUT')
+  expect((await create({ companyId, name: 'x', description: '\udc27b' })).code).toBe('INVALID_INPUT')
+  expect((await create({ companyId, name: 'x', idempotencyKey: 'k\ud83d' })).code).toBe('INVALID_INPUT')
+  expect((await create({ companyId, name: '\ud83d\udc27' })).code).toBeUndefined()
 })
 
 test('viewers, staff and services create none', async () => {

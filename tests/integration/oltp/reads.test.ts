@@ -201,8 +201,18 @@ describe('lists', () => {
     expect(await codeOf('{ campaigns(first: 1000000000) { nodes { id } } }')).toBe('INVALID_INPUT')
     expect(await codeOf('{ campaigns(after: "x") { nodes { id } } }')).toBe('INVALID_INPUT')
     expect(await codeOf('{ campaigns { nodes { messages(first: 101) { nodes { id } } } } }')).toBe('INVALID_INPUT')
-    const withNul = 'query ($text: String) { campaigns(filter: { search: $text }) { nodes { id } } }'
-    expect(await codeOf(withNul, { text: 'a\0b' })).toBe('INVALID_INPUT')
+    const withText = 'query ($text: String) { campaigns(filter: { search: $text }) { nodes { id } } }'
+    expect(await codeOf(withText, { text: 'a\0b' })).toBe('INVALID_INPUT')
+    expect(await codeOf(withText, { text: 'a\ud83d' })).toBe('INVALID_INPUT')
+    expect(await codeOf(withText, { text: 'a'.repeat(501) })).toBe('INVALID_INPUT')
+  })
+
+  test('a list of states may be as long as a request', async () => {
+    const query = `query ($campaigns: [CampaignStatus!], $messages: [MessageStatus!]) {
+      campaigns(filter: { status: $campaigns }) { totalCount } messages(filter: { status: $messages }) { totalCount } }`
+    const counts = (times: number) =>
+      ask(query, { campaigns: Array(times).fill('SENDING'), messages: Array(times).fill('SENT') })
+    expect(await counts(40_000)).toEqual(await counts(1))
   })
 })
 
