@@ -31,10 +31,13 @@ export async function provisionTier({ adminUrl, tier, database = tier, passwords
   }
 }
 
-/** Lets the tier's three roles connect to the database, and nobody else. A database made from a template needs this too. */
+/**
+ * Lets the tier's three roles connect to the database, and nobody else; a database made from a template needs this too.
+ * Temporary tables are for none: they are found before those of the schema, also by functions that run as the owner.
+ */
 export async function admitRolesOnly(admin: pg.Client | pg.Pool, tier: Tier, database: string): Promise<void> {
   const name = pg.escapeIdentifier(database)
-  await admin.query(`REVOKE CONNECT ON DATABASE ${name} FROM PUBLIC;
+  await admin.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC;
     GRANT CONNECT ON DATABASE ${name} TO ${tier}_owner, ${tier}_app, ${tier}_system`)
 }
 

@@ -47,6 +47,12 @@ test('only the owner may make tables', async () => {
   }
 })
 
+test('only the owner may make temporary tables: they would stand before the real ones', async () => {
+  for (const role of ['app', 'system'] as const) {
+    await expect(ask(urlOf(role), 'CREATE TEMP TABLE made (id int)')).rejects.toMatchObject({ code: '42501' })
+  }
+})
+
 test('no role of a tier can connect to another tier’s database', async () => {
   const elsewhere = new URL(otherTier.url).pathname
   for (const role of ['owner', 'app', 'system'] as const) {

@@ -16,6 +16,8 @@ export type Access = {
 
 const FLUSH_MS = 1000
 const ONCE_PER_MS = 60_000
+/** The most its column holds: who asks for one body under a thousand names must not spoil the others' record. */
+const MAX_BYTES = 2 ** 31 - 1
 
 /**
  * Writes down who read what, a second later and many at once: reading is far more frequent than anybody asks who read.
@@ -39,7 +41,7 @@ export class AccessRecorder {
   record(access: Access): void {
     const name = `${access.tenantId}/${access.userId}/${access.accessType}/${access.storageKey}`
     const pending = this.#pending.get(name)
-    if (pending) pending.bytes += access.bytes
+    if (pending) pending.bytes = Math.min(pending.bytes + access.bytes, MAX_BYTES)
     else if (!this.#hasSeen(name)) this.#pending.set(name, { ...access })
   }
 

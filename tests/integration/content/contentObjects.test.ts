@@ -217,6 +217,20 @@ describe('who has read what', () => {
     })
   })
 
+  test('is not lost by who reads more at once than its column holds', async () => {
+    const [greedy, other] = [userOf(demo), userOf(demo)]
+    for (const { userId, bytes } of [
+      { ...greedy, bytes: 2 ** 31 - 1 },
+      { ...greedy, bytes: 100 },
+      { ...other, bytes: 5 },
+    ])
+      tier.accesses.record({ tenantId: demo, userId, storageKey: 'many/8', accessType: 'read', bytes })
+    await tier.accesses.flush()
+    const { data } = await tier.ask(LOG, { filter: { storageKey: 'many/8' } }, greedy)
+    const read = data.contentAccessLog.nodes.map((node: { bytes: number }) => node.bytes)
+    expect(read).toEqual(expect.arrayContaining([2 ** 31 - 1, 5]))
+  })
+
   test('is for owners and admins', async () => {
     for (const role of ['manager', 'employee', 'viewer']) {
       const { errors } = await tier.ask(LOG, {}, userOf(demo, { roles: [role] }))
