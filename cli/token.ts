@@ -1,4 +1,5 @@
-import { CliProblem, parseTokenArguments, USAGE } from './token/arguments.ts'
+import { CliProblem } from './commandLine.ts'
+import { parseTokenArguments, USAGE } from './token/arguments.ts'
 import { printableToken } from './token/print.ts'
 
 try {

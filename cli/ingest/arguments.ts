@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { readTenant } from '../tenantArgument.ts'
+import { CliProblem, readTenant } from '../commandLine.ts'
 
 export const USAGE = `npm run ingest -- [options] PATH…
 
@@ -13,7 +13,7 @@ or the word corpus: 6,046 real mails of the SpamAssassin corpus.
 
 export type IngestRequest = { tenantId: string; mailbox: string | null; concurrency: number; paths: string[] }
 
-/** @throws Error in one line, naming what is wrong */
+/** @throws CliProblem naming what is wrong */
 export function parseIngestArguments(args: string[]): IngestRequest | 'help' {
   const { values, positionals } = parseArgs({
     args,
@@ -26,10 +26,10 @@ export function parseIngestArguments(args: string[]): IngestRequest | 'help' {
     },
   })
   if (values.help) return 'help'
-  if (positionals.length === 0) throw new Error('name at least one PATH, or corpus')
+  if (positionals.length === 0) throw new CliProblem('name at least one PATH, or corpus')
   const concurrency = Number(values.concurrency)
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 64) {
-    throw new Error(`--concurrency is a whole number from 1 to 64, not ${values.concurrency}`)
+    throw new CliProblem(`--concurrency is a whole number from 1 to 64, not ${values.concurrency}`)
   }
   return { tenantId: readTenant(values.tenant), mailbox: values.mailbox ?? null, concurrency, paths: positionals }
 }

@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
 import type { CallerKind } from '#platform/caller/caller.ts'
 import { STAFF_ROLES, TENANT_ROLES } from '#platform/caller/roles.ts'
-import { DEMO_TENANTS } from '#platform/contracts/demo.ts'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
+import { CliProblem, readTenant } from '../commandLine.ts'
 
 export const USAGE = `npm run -s token -- [options]
 
@@ -22,9 +21,6 @@ A caller header for asking one subgraph directly (curl -H, rover --header)
                              Speaks for --tenant and --role, or --staff
   --service                  with --subgraph: speaks as a service, within --tenant if one is given
 `
-
-/** A mistake in the command line, to be told in one line. */
-export class CliProblem extends Error {}
 
 export type TokenRequest = {
   kind: CallerKind
@@ -92,12 +88,6 @@ function readSubject({ staff, service, tenant, role, user }: Options) {
   const wrong = roles.find((name) => !TENANT_ROLES.includes(name))
   if (wrong !== undefined) throw new CliProblem(`--role is one of ${TENANT_ROLES.join(', ')}, not ${wrong}`)
   return { kind: 'user', tenantId: readTenant(tenant ?? 'demo'), email: user ?? null, roles } as const
-}
-
-function readTenant(text: string): string {
-  if (text in DEMO_TENANTS) return DEMO_TENANTS[text as keyof typeof DEMO_TENANTS]
-  if (z.guid().safeParse(text).success) return text.toLowerCase()
-  throw new CliProblem(`--tenant is ${Object.keys(DEMO_TENANTS).join(', ')} or a UUID, not ${text}`)
 }
 
 function readTtl(text: string): number {

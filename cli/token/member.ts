@@ -3,7 +3,7 @@ import { CALLER_HEADER, signCaller } from '#platform/caller/caller.ts'
 import type { ServiceEdge } from '#platform/caller/edges.ts'
 import { DEMO_OWNERS, DEMO_TENANTS, type DemoTenant } from '#platform/contracts/demo.ts'
 import { postJson } from '#platform/graph/httpPost.ts'
-import { CliProblem } from './arguments.ts'
+import { CliProblem } from '../commandLine.ts'
 
 const TEAM = `query team($after: String) {
   team(first: 100, after: $after) { nodes { email user { id } } pageInfo { hasNextPage endCursor } }
