@@ -15,7 +15,8 @@ import { filterSearch, readText } from './texts.ts'
 
 const INSERT_DRAFT = `
   INSERT INTO campaigns (tenant_id, id, company_id, name, description)
-  SELECT tenant_id, $2, id, $4, $5 FROM companies WHERE tenant_id = $1 AND id = $3 AND deleted_at IS NULL`
+  SELECT c.tenant_id, $2, c.id, $4, $5 FROM companies c JOIN tenants t ON t.id = c.tenant_id
+  WHERE c.tenant_id = $1 AND c.id = $3 AND c.deleted_at IS NULL AND t.deleted_at IS NULL`
 
 type CampaignsInput = PageInput & { filter?: CampaignFilter | null; orderBy?: CampaignOrder | null }
 

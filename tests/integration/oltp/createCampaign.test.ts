@@ -82,6 +82,12 @@ test("another tenant's company is not found, like one that does not exist or is 
   expect((await create({ companyId: deleted.companyId, name: 'x' }, deleted)).code).toBe('NOT_FOUND')
 })
 
+test('a tenant that was closed gets no more campaigns, whatever its tokens say', async () => {
+  const closed = await foundTenant(tier)
+  await tier.db.system.tenant.updateMany({ where: { id: closed.tenantId }, data: { deletedAt: new Date() } })
+  expect((await create({ companyId: closed.companyId, name: 'x' }, closed)).code).toBe('NOT_FOUND')
+})
+
 test('a malformed id and texts that are empty, endless, hold a NUL or half a character are invalid input', async () => {
   const { companyId } = demo
   expect((await create({ companyId: 'x', name: 'x' })).code).toBe('INVALID_INPUT')
