@@ -86,7 +86,8 @@ export class Settler {
   async #abandon(batch: readonly Settlement[]): Promise<void> {
     this.#log.error({ jobs: batch.map(({ job }) => job.id) }, 'an outcome cannot be written')
     await this.#onSettled(batch.map((settlement) => ({ settlement, as: 'lost' })))
-    await returnOrphans(this.#pool)
+    // Should the database be away now: workers look for orphans again and again.
+    await returnOrphans(this.#pool).catch(() => undefined)
   }
 
   async #write(batch: readonly Settlement[]): Promise<Settled[]> {

@@ -190,6 +190,30 @@ describe('running jobs', () => {
   })
 })
 
+describe('a database that goes away while an outcome it cannot hold is set aside', () => {
+  test('ends neither the worker nor the writing of outcomes', async () => {
+    let failures = 0
+    const pool = new Proxy(queue.sql, {
+      get(target, name) {
+        if (name !== 'query') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name)
+        return (text: string, values?: unknown[]) => {
+          if (!text.includes('WITH orphan') || failures++ > 0) return target.query(text, values)
+          return Promise.reject(Object.assign(new Error('gone'), { code: 'ECONNRESET' }))
+        }
+      },
+    })
+    const answer = task(async ([item]) => [
+      { kind: 'completed', result: item?.payload.text === 'bad' ? { text: '\0' } : {} },
+    ])
+    const [bad] = await enqueue(queue.sql, request({ payload: { text: 'bad' } }))
+    start([answer], { pool })
+    await until(() => failures > 0)
+    const good = await enqueue(queue.sql, request())
+    await allIn(good, 'completed')
+    await queue.sql.query('DELETE FROM jobs WHERE id = $1', [bad])
+  })
+})
+
 describe('stopping', () => {
   test('lets running jobs finish, starts none, and gives back what had not begun', async () => {
     const began: string[] = []
