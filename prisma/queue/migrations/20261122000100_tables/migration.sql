@@ -225,7 +225,7 @@ CREATE TABLE worker_leases (
   CONSTRAINT worker_leases_pkey PRIMARY KEY (id),
   CONSTRAINT worker_leases_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES workers (id) ON DELETE RESTRICT
 );
--- Serves the heartbeat: all leases of a worker at once.
+-- Serves the clean-up of workers: one that has a lease stays.
 CREATE INDEX worker_leases_worker_id_idx ON worker_leases (worker_id);
 -- Serves the reaper.
 CREATE INDEX worker_leases_expires_at_idx ON worker_leases (expires_at);
