@@ -1,4 +1,5 @@
 import type { DeadLetterGroupResolvers, DeadLetterResolvers, JobQueueResolvers, JobResolvers } from '#graphql/queue'
+import type { Caller } from '#platform/caller/caller.ts'
 import { parsePageArgs } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
@@ -14,8 +15,18 @@ export const ofQueue = {
   },
 }
 
+/** What jobs carry to the audit log and to single users is no more everybody's than it is there. */
+function mayReadPayloads({ kind, roles }: Caller): boolean {
+  return kind !== 'user' || roles.includes('owner') || roles.includes('admin')
+}
+
+const payload = <Payload>(row: { payload: Payload }, _args: unknown, { caller }: Context): Payload | null =>
+  mayReadPayloads(caller) ? row.payload : null
+
 export const job: JobResolvers = {
   ...ofQueue,
+  payload,
+  result: ({ result }, _args, { caller }) => (mayReadPayloads(caller) ? result : null),
   __resolveReference: ({ id }, { loaders }) => loaders.jobs.load(id),
   subject: async (row, _args, { loaders }) => {
     if (row.subjectTypename !== 'Job' || row.subjectId === null) return findSubject(row)
@@ -37,6 +48,7 @@ export const jobQueue: JobQueueResolvers = {
 
 export const deadLetter: DeadLetterResolvers = {
   ...ofQueue,
+  payload,
   job: ({ jobId }, _args, { loaders }) => loaders.jobs.load(jobId),
   resolvedBy: ({ resolvedBy }) => (resolvedBy ? { id: resolvedBy } : null),
 }

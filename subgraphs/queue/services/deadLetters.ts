@@ -1,6 +1,7 @@
 import type { DeadLetterFilter } from '#graphql/queue'
 import type { Caller } from '#platform/caller/caller.ts'
 import { type Connection, findPage } from '#platform/database/pages.ts'
+import { AppError } from '#platform/errors.ts'
 import type { ReadContext } from '../context.ts'
 import { filterId, isUuid } from './ids.ts'
 import { openReader, tenantOfFilter } from './reader.ts'
@@ -18,6 +19,8 @@ export type DeadLetterGroupRow = {
 
 type ListArguments = { first?: number | null; after?: string | null; filter?: DeadLetterFilter | null }
 
+const MOST_IDS = 1_000
+
 /** The filter in SQL, over $1 to $6 as `letterConditionValues` gives them. */
 export const LETTER_CONDITION = `
   ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid[] IS NULL OR id = ANY($2))
@@ -31,6 +34,13 @@ const GROUP = `
   FROM dead_letter_jobs WHERE ${LETTER_CONDITION}
   GROUP BY error_fingerprint, queue_name, job_type ORDER BY count(*) DESC, max(created_at) DESC LIMIT 100`
 
+/** What can't be an id finds nothing. @throws AppError INVALID_INPUT for more than 1000: what was asked goes to the audit log */
+function readLetterIds(filter: DeadLetterFilter | null | undefined): string[] | undefined {
+  const ids = filter?.ids
+  if (ids && ids.length > MOST_IDS) throw new AppError('INVALID_INPUT', `filter.ids: at most ${MOST_IDS}`)
+  return ids?.filter(isUuid)
+}
+
 /** @param tenantId the caller's; null for staff, whose filter may name one */
 export function letterConditionValues(
   caller: Caller,
@@ -39,7 +49,7 @@ export function letterConditionValues(
 ): unknown[] {
   return [
     tenantId ?? filterId(tenantOfFilter(caller, filter?.tenantId)) ?? null,
-    filter?.ids?.filter(isUuid) ?? null,
+    readLetterIds(filter) ?? null,
     filter?.queueName ?? null,
     filter?.jobType ?? null,
     filter?.errorFingerprint ?? null,
@@ -53,11 +63,12 @@ export async function findDeadLetters(
   { first, after, filter }: ListArguments,
 ): Promise<Connection<DeadLetterRow>> {
   const tenantId = filterId(tenantOfFilter(context.caller, filter?.tenantId))
+  const ids = readLetterIds(filter)
   const { prisma } = await openReader(context, 'DeadLetter')
   return findPage(prisma.deadLetterJob, {
     where: {
       tenantId,
-      id: filter?.ids ? { in: filter.ids.filter(isUuid) } : undefined,
+      id: ids && { in: ids },
       queueName: filter?.queueName ?? undefined,
       jobType: filter?.jobType ?? undefined,
       errorFingerprint: filter?.errorFingerprint ?? undefined,

@@ -24,6 +24,9 @@ const RESOLVE_LETTERS = `
   SET is_resolved = true, resolved_at = clock_timestamp(), resolved_by = $3, resolution_notes = $4
   WHERE tenant_id = $1 AND job_id = ANY($2) AND NOT is_resolved`
 
+/** What is counted and noted about a tenant is not the tenant's to leave out; and the watermark promises it is counted. */
+const RECORDING: readonly string[] = ['recordAudit', 'rollUpEvents']
+
 const LOG = `
   INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message)
   SELECT $1, job_id, 0, 'info', $3 FROM unnest($2::uuid[]) AS job_id`
@@ -64,8 +67,9 @@ export async function retryJob(context: Context, input: { id: string }): Promise
 export async function cancelJob(context: Context, input: { id: string }): Promise<JobRow> {
   const writer = openWriter(context, 'owner', 'admin', 'manager')
   const job = await changeJob(writer, input.id, async (tx, { tenantId, id, status, jobType }) => {
-    // Else whoever did something could take the record of it out of the queue.
-    if (jobType === 'recordAudit') throw new AppError('FORBIDDEN', 'jobs that keep the audit log cannot be cancelled')
+    if (RECORDING.includes(jobType)) {
+      throw new AppError('FORBIDDEN', 'jobs that count events or keep the audit log cannot be cancelled')
+    }
     if (status !== 'queued') throw new AppError('CONFLICT', `the job is ${status}, not queued`)
     await tx.query(CANCEL, [tenantId, id])
     await tx.query(LOG, [tenantId, [id], 'cancelled by a person'])

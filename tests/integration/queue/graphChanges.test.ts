@@ -81,9 +81,12 @@ describe('changing jobs', () => {
     expect(await until(async () => (await findAudits(tier.sql, demo, 'job.cancelled')).length > 0)).toBe(true)
   })
 
-  test('what keeps the audit log cannot be cancelled by those it keeps an eye on', async () => {
-    const [id] = await enqueue(tier.sql, request({ jobType: 'recordAudit', queueName: 'analytics-processing' }))
-    expect(await code(CANCEL, id, owner)).toBe('FORBIDDEN')
+  test('what keeps the audit log or counts events cannot be cancelled by those it keeps an eye on', async () => {
+    for (const jobType of ['recordAudit', 'rollUpEvents']) {
+      const [id] = await enqueue(tier.sql, request({ jobType, queueName: 'analytics-processing' }))
+      expect(await code(CANCEL, id, owner)).toBe('FORBIDDEN')
+      expect(await code(CANCEL, id, OPERATOR)).toBe('FORBIDDEN')
+    }
   })
 })
 
@@ -93,6 +96,16 @@ describe('dead letters', () => {
     deadLetterGroups(filter: $filter) { errorFingerprint count failureReason queue { name } } }`
   const REPLAY = `mutation ($input: ReplayDeadLettersInput!) { replayDeadLetters(input: $input) {
     dryRun matched replayed deadLetters { id isResolved job { status } } } }`
+
+  test('more ids than the audit log can take are refused', async () => {
+    const filter = { ids: Array.from({ length: 1_001 }, () => randomUUID()) }
+    for (const [query, variables] of [
+      [REPLAY, { input: { filter } }],
+      [LETTERS, { filter }],
+    ] as const) {
+      expect((await tier.ask(query, variables, owner)).errors?.[0]?.extensions.code).toBe('INVALID_INPUT')
+    }
+  })
 
   test('are listed, counted by cause, tried dry, replayed once and for all', async () => {
     const ids = await makeDeadLetters(tier.sql, 3, { jobType: 'archive' })

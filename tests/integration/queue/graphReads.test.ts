@@ -35,6 +35,22 @@ describe('reading jobs', () => {
     expect(data.job.queue.failedLast24h).toBeGreaterThanOrEqual(1)
   })
 
+  test('what it was told is for owners, admins and staff: it may be an audit entry, or another user’s notification', async () => {
+    const payload = { action: 'secret.changed' }
+    const [id] = await makeDeadLetters(tier.sql, 1, { jobType: 'recordAudit', payload })
+    await tier.sql.query(`UPDATE jobs SET result = '{"a": 1}' WHERE id = $1`, [id])
+    const READ = `query ($id: ID!) { job(id: $id) { payload result }
+      deadLetters(filter: { jobType: "recordAudit" }) { nodes { payload } } }`
+    for (const caller of [owner, userOf(demo, 'viewer', 'admin'), SUPPORT]) {
+      const { data } = await tier.ask(READ, { id }, caller)
+      expect(data).toEqual({ job: { payload, result: { a: 1 } }, deadLetters: { nodes: [{ payload }] } })
+    }
+    for (const role of ['manager', 'employee', 'viewer']) {
+      const { data } = await tier.ask(READ, { id }, userOf(demo, role))
+      expect(data).toEqual({ job: { payload: null, result: null }, deadLetters: { nodes: [{ payload: null }] } })
+    }
+  })
+
   test('a subject that is no entity of the graph is null', async () => {
     const [a, b, c] = await enqueue(
       tier.sql,
