@@ -50,19 +50,23 @@ const PARK_REFUSED = `
   FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS r(tenant_id, id, error)
   WHERE o.tenant_id = r.tenant_id AND o.id = r.id`
 
+/** How many events were taken, and how many of them are to be tried again. */
+export type BatchOutcome = { taken: number; failed: number }
+
 /**
  * Takes up to `limit` due events, hands them to the queue and settles each by its own answer, in one transaction: a
- * process that dies in between leaves them all to be delivered again. Answers how many it took.
+ * process that dies in between leaves them all to be delivered again.
  */
-export async function deliverBatch({ tier, systemSql, routes, deliver, limit, log }: BatchOptions): Promise<number> {
+export async function deliverBatch(options: BatchOptions): Promise<BatchOutcome> {
+  const { tier, systemSql, routes, deliver, limit, log } = options
   const client = await systemSql.connect()
   let broken: Error | undefined
   try {
     await client.query('BEGIN')
     const { rows } = await client.query<OutboxRow>(TAKE, [limit])
-    if (rows.length > 0) await settle(client, rows, await deliverRows(tier, rows, routes, deliver), log)
+    const failed = rows.length > 0 ? await settle(client, rows, await deliverRows(tier, rows, routes, deliver), log) : 0
     await client.query('COMMIT')
-    return rows.length
+    return { taken: rows.length, failed }
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error))
     throw error
@@ -103,12 +107,13 @@ function describeJob(tier: Tier, row: OutboxRow): Omit<JobToEnqueue, 'queueName'
   }
 }
 
+/** Answers how many are to be tried again. */
 async function settle(
   client: pg.PoolClient,
   rows: readonly OutboxRow[],
   outcomes: ReadonlyMap<string, DeliveryOutcome>,
   log: Log,
-): Promise<void> {
+): Promise<number> {
   const delivered: OutboxRow[] = []
   const failed: { row: OutboxRow; error: string }[] = []
   const refused: { row: OutboxRow; error: string }[] = []
@@ -135,4 +140,5 @@ async function settle(
   for (const { row, error } of refused) {
     log.error({ event: row.id, tenant: row.tenant_id, eventType: row.event_type, error }, 'event parked')
   }
+  return failed.length
 }

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 import type { Tier } from '../contracts/tiers.ts'
 import type { ServiceClient } from '../graph/serviceClient.ts'
 import type { Log } from '../log.ts'
-import { deliverBatch } from './batch.ts'
+import { type BatchOutcome, deliverBatch } from './batch.ts'
 import { type DeliverJobs, deliverOverGraph } from './delivery.ts'
 import { addOutboxMetrics } from './metrics.ts'
 
@@ -46,11 +46,13 @@ export function startRelay(options: RelayOptions): Relay {
 
   let stopping = false
   let woken = false
+  /** Batches in a row of which the queue took nothing. */
+  let refusals = 0
   let endPause = () => {}
   let lastBatch: Promise<unknown> = Promise.resolve()
 
   // One batch at a time, whoever asks: a drain beside the loop would find its rows locked and think there are none.
-  const deliverNext = (): Promise<number> => {
+  const deliverNext = (): Promise<BatchOutcome> => {
     const next = lastBatch.then(() => deliverBatch({ tier, systemSql, routes, deliver, limit: BATCH_SIZE, log }))
     lastBatch = next.catch(() => undefined)
     return next
@@ -66,7 +68,14 @@ export function startRelay(options: RelayOptions): Relay {
     })
   const wake = () => {
     woken = true
-    endPause()
+    if (refusals === 0) endPause()
+  }
+  // A queue that takes nothing is not asked for every event there is: each would only be written to once more.
+  const giveRest = (outcome: BatchOutcome): number => {
+    refusals = outcome.taken > 0 && outcome.failed === outcome.taken ? refusals + 1 : 0
+    if (refusals === 0) return outcome.taken < BATCH_SIZE ? POLL_MS : 0
+    woken = false
+    return Math.min(LONGEST_PAUSE_MS, POLL_MS * 2 ** (refusals - 1))
   }
 
   const loop = async () => {
@@ -74,10 +83,11 @@ export function startRelay(options: RelayOptions): Relay {
     while (!stopping) {
       woken = false
       try {
-        const taken = await deliverNext()
+        const outcome = await deliverNext()
         if (failures > 0) log.info({ failures }, 'the outbox relay works again')
         failures = 0
-        if (taken < BATCH_SIZE) await pause(POLL_MS)
+        const rest = giveRest(outcome)
+        if (rest > 0) await pause(rest)
       } catch (error) {
         if (failures === 0) log.warn({ err: error }, 'the outbox relay cannot reach its database')
         failures += 1
@@ -91,7 +101,7 @@ export function startRelay(options: RelayOptions): Relay {
   return {
     wake,
     drain: async () => {
-      while ((await deliverNext()) > 0);
+      while ((await deliverNext()).taken > 0);
     },
     stop: async () => {
       stopping = true

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { Registry } from 'prom-client'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
@@ -187,6 +188,26 @@ describe('the relay', () => {
     expect(await until(async () => (await outbox()).length === 1 && outbox())).toMatchObject([
       { id: ids[13], last_error: 'cannot read that', parked_at: expect.any(Date) },
     ])
+  })
+
+  test('a queue that is away is not asked for every event there is, however often the relay is woken', async () => {
+    await appendOutbox(
+      queue.sql,
+      Array.from({ length: 5_000 }, () => event()),
+    )
+    let calls = 0
+    let isAway = true
+    const relay = start(async (batch) => {
+      calls += 1
+      if (isAway) throw new AppError('UNAVAILABLE', 'the queue tier does not answer')
+      return reallyEnqueue(batch)
+    })
+    const waking = setInterval(relay.wake, 5)
+    await sleep(1_500)
+    clearInterval(waking)
+    expect(calls).toBeLessThan(5)
+    isAway = false
+    await until(async () => (await outbox()).length === 0, 20_000)
   })
 
   test('a queue that is away is asked again, each time later, and gets everything in the end', async () => {
