@@ -24,6 +24,9 @@ const DATABASE_AWAY: ReadonlySet<unknown> = new Set([
 /** How pg's pool says that no connection came free in time; it has no code. */
 const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
 
+/** PostgreSQL's word for text it does not take: a NUL, which only a client can have sent. */
+const UNSTORABLE_TEXT = '22021'
+
 /** Reading a query that is nested deeply enough ends so; nothing of ours does in what counts as the client's fault. */
 const STACK_OVERFLOW = 'Maximum call stack size exceeded'
 const TOO_DEEP = 'the query is nested too deeply'
@@ -47,7 +50,7 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
 export function isUnforeseen(thrown: unknown): boolean {
   const cause = unwrapResolverError(thrown)
   if (cause instanceof AppError) return cause.code === 'INTERNAL'
-  return clientFault(codeOf(thrown)) === undefined && !isArgumentFault(cause)
+  return clientFault(codeOf(thrown)) === undefined && !isArgumentFault(cause) && !isUnstorableText(cause)
 }
 
 function describe(formatted: GraphQLFormattedError, cause: unknown) {
@@ -62,6 +65,9 @@ function describe(formatted: GraphQLFormattedError, cause: unknown) {
       message: formatted.message.startsWith(STACK_OVERFLOW) ? TOO_DEEP : formatted.message,
       extensions: {},
     }
+  if (isUnstorableText(cause)) {
+    return { code: 'INVALID_INPUT', message: 'a text holds a NUL character', extensions: {} }
+  }
   if (isDatabaseAway(cause)) return { code: 'UNAVAILABLE', message: 'the database does not answer', extensions: {} }
   return { code: 'INTERNAL', message: 'internal error', extensions: {} }
 }
@@ -76,12 +82,33 @@ function isArgumentFault(error: unknown): boolean {
 }
 
 function isDatabaseAway(error: unknown): boolean {
-  let link = error as { code?: unknown; kind?: unknown; message?: unknown; cause?: unknown } | null | undefined
-  for (let depth = 0; typeof link === 'object' && link !== null && depth < 5; depth += 1) {
-    if (DATABASE_AWAY.has(link.code) || DATABASE_AWAY.has(link.kind) || link.message === POOL_TIMEOUT) return true
-    link = link.cause as typeof link
+  return linksOf(error).some(
+    ({ code, kind, message }) => DATABASE_AWAY.has(code) || DATABASE_AWAY.has(kind) || message === POOL_TIMEOUT,
+  )
+}
+
+function isUnstorableText(error: unknown): boolean {
+  return linksOf(error).some(({ code, originalCode }) => code === UNSTORABLE_TEXT || originalCode === UNSTORABLE_TEXT)
+}
+
+type Link = {
+  code?: unknown
+  originalCode?: unknown
+  kind?: unknown
+  message?: unknown
+  cause?: unknown
+  meta?: { driverAdapterError?: unknown }
+}
+
+/** An error, what caused it, and so on; Prisma keeps the database's own error among its data. */
+function linksOf(error: unknown): Link[] {
+  const links: Link[] = []
+  let link = error as Link | null | undefined
+  while (typeof link === 'object' && link !== null && links.length < 5) {
+    links.push(link)
+    link = (link.cause ?? link.meta?.driverAdapterError) as Link | undefined
   }
-  return false
+  return links
 }
 
 function codeOf(thrown: unknown): unknown {

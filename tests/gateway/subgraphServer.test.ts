@@ -31,12 +31,20 @@ const SDL = `
   }
 `
 
+/** As Prisma tells of a database error: not by `cause`. */
+const prismaError = (code: string) => {
+  const driverAdapterError = { name: 'DriverAdapterError', cause: { originalCode: code, kind: 'postgres', code } }
+  return Object.assign(new Error('secret: the statement'), { code: 'P2010', meta: { driverAdapterError } })
+}
+
 const FAILURES: Record<string, () => unknown> = {
   known: () => new AppError('CONFLICT', 'already there', { extensions: { field: 'name' }, cause: new Error('secret') }),
   internal: () => new AppError('INTERNAL', 'secret: no tenant in scope'),
   sql: () => new Error('secret: relation "campaigns" does not exist at 10.0.0.1'),
   unreachable: () => Object.assign(new Error('secret: connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' }),
   slow: () => new Error('wrapped', { cause: Object.assign(new Error('secret: statement timeout'), { code: '57014' }) }),
+  slowPrisma: () => prismaError('57014'),
+  nul: () => prismaError('22021'),
   text: () => 'secret text',
 }
 
@@ -193,6 +201,8 @@ describe('an error', () => {
     ['text', 'INTERNAL', 'internal error'],
     ['unreachable', 'UNAVAILABLE', 'the database does not answer'],
     ['slow', 'UNAVAILABLE', 'the database does not answer'],
+    ['slowPrisma', 'UNAVAILABLE', 'the database does not answer'],
+    ['nul', 'INVALID_INPUT', 'a text holds a NUL character'],
   ])('that is %s leaves as %s', async (how, code, message) => {
     for (const field of ['fail', 'failHard']) {
       const { errors, text, status } = await ask(`query ($how: String!) { ${field}(how: $how) }`, { how })

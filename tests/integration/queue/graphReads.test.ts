@@ -51,6 +51,16 @@ describe('reading jobs', () => {
     }
   })
 
+  test('a filter that no text in the database can match is the client’s fault', async () => {
+    const JOBS = 'query ($filter: JobFilter) { jobs(filter: $filter) { totalCount nodes { id } } }'
+    const GROUPS = 'query ($filter: DeadLetterFilter) { deadLetterGroups(filter: $filter) { count } }'
+    for (const query of [JOBS, GROUPS]) {
+      const { errors } = await tier.ask(query, { filter: { jobType: 'a\0b' } }, owner)
+      expect(errors?.map(({ extensions }) => extensions.code)).toContain('INVALID_INPUT')
+      expect(errors?.map(({ extensions }) => extensions.code)).not.toContain('INTERNAL')
+    }
+  })
+
   test('a subject that is no entity of the graph is null', async () => {
     const [a, b, c] = await enqueue(
       tier.sql,
