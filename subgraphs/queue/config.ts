@@ -6,8 +6,14 @@ import { subgraphConfig } from '#platform/subgraph/config.ts'
 /** Without Redis workers find their jobs by polling. */
 const redisUrl = z.url({ protocol: /^rediss?$/, message: 'is not a redis:// URL' }).optional()
 
+/** The relay holds one connection while it enqueues over another: with one it would wait for itself. */
+const poolSize = positiveInteger.min(2).default(10)
+
 /** Settings of the queue subgraph; README.md lists them. */
-export const queueConfig = subgraphConfig('queue', { asks: [], settings: { REDIS_URL: redisUrl } })
+export const queueConfig = subgraphConfig('queue', {
+  asks: [],
+  settings: { REDIS_URL: redisUrl, DATABASE_POOL_SIZE: poolSize },
+})
 
 const ASKED = ['oltp', 'content', 'analytics'] as const
 

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { Registry } from 'prom-client'
+import { parseConfig } from '#platform/config.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { audit, notify } from '#platform/outbox/announce.ts'
 import { appendOutbox } from '#platform/outbox/append.ts'
 import type { DeliverJobs } from '#platform/outbox/delivery.ts'
 import { startRelay } from '#platform/outbox/relay.ts'
+import { queueConfig } from '../../../subgraphs/queue/config.ts'
 import { enqueueJobs } from '../../../subgraphs/queue/engine/enqueue.ts'
 import { demo, openQueueDatabase, type QueueDatabase, rival, silent, until } from './queueDatabase.ts'
 
@@ -223,6 +225,12 @@ describe('the relay', () => {
     await delivered()
     expect(asked).toHaveLength(4)
     expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(120)
+  })
+
+  test('needs a second connection in the queue’s own tier, which does not start with one', () => {
+    const problem = () => parseConfig(queueConfig, { DATABASE_POOL_SIZE: '1' })
+    expect(problem).toThrow('DATABASE_POOL_SIZE: ')
+    expect(() => parseConfig(queueConfig, { DATABASE_POOL_SIZE: '2' })).not.toThrow('DATABASE_POOL_SIZE: ')
   })
 
   test('drain returns when all that is due is delivered, and shows its numbers', async () => {
