@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { describe, expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { validate } from 'dockerfile-utils'
 import { parse } from 'yaml'
+import { parseConfig } from '#platform/config.ts'
+import { loadDevKey } from '#platform/local/devKey.ts'
+import { gatewayConfig } from '../../gateway/config.ts'
+import { analyticsConfig } from '../../subgraphs/analytics/config.ts'
+import { contentConfig } from '../../subgraphs/content/config.ts'
+import { oltpConfig } from '../../subgraphs/oltp/config.ts'
+import { queueConfig, workerConfig } from '../../subgraphs/queue/config.ts'
 
 type Service = {
   image?: string
@@ -15,6 +25,26 @@ const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true 
   services: Record<string, Service>
 }
 const services = Object.entries(compose.services)
+
+/** What each process of ours reads at its start. */
+const configs = {
+  oltp: oltpConfig,
+  content: contentConfig,
+  analytics: analyticsConfig,
+  queue: queueConfig,
+  worker: workerConfig,
+  gateway: gatewayConfig,
+}
+
+const keys = mkdtempSync(path.join(tmpdir(), 'penguinmails-keys-'))
+beforeAll(() => loadDevKey(keys))
+afterAll(() => rmSync(keys, { recursive: true }))
+
+/** A setting as compose gives it, with something fitting in place of what comes from .env. */
+function fill(name: string, value: string): string {
+  if (name === 'JWKS_FILE') return path.join(keys, 'jwks.json')
+  return value.replace(/\$\{\w+:\?.*?\}/g, /_KEY/.test(name) ? randomBytes(32).toString('base64') : 'secret')
+}
 
 describe('docker-compose.yml', () => {
   test('follows the compose schema and the linter finds nothing', () => {
@@ -61,6 +91,12 @@ describe('docker-compose.yml', () => {
         .map(([key]) => `${name}.${key}`),
     )
     expect(literal).toEqual([])
+  })
+
+  test.each(Object.entries(configs))('gives %s every setting it wants', async (name, config) => {
+    const environment = Object.entries(compose.services[name]?.environment ?? {})
+    const filled = environment.map(([key, value]) => [key, fill(key, value)])
+    expect(() => parseConfig(config, Object.fromEntries(filled))).not.toThrow()
   })
 
   test('publishes only the gateway, on loopback', () => {
