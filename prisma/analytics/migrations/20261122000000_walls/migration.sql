@@ -6,7 +6,7 @@ CREATE FUNCTION tier_name() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'an
 -- FORCE applies policies to the owner too, so the owner needs a policy of its own or a backfill would succeed on 0 rows.
 -- A partition child gets the policies but never a grant: a query that names a child bypasses its parent's policies.
 CREATE FUNCTION enforce_tenant_isolation(target regclass, tenant_column name DEFAULT 'tenant_id') RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   own_tenant text := format('%I = current_setting(''app.current_tenant_id'')::uuid', tenant_column);
 BEGIN
@@ -22,7 +22,7 @@ END $$;
 
 -- A tenant table: walls, and the app and system roles' grants.
 CREATE FUNCTION make_tenant_table(target regclass, tenant_column name DEFAULT 'tenant_id') RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   PERFORM enforce_tenant_isolation(target, tenant_column);
   EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I, %I',
@@ -31,7 +31,7 @@ END $$;
 
 -- A platform table: the system role works on it; the app role may read the named columns, or nothing.
 CREATE FUNCTION make_platform_table(target regclass, app_columns name[] DEFAULT '{}') RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', target, tier_name() || '_system');
   IF cardinality(app_columns) > 0 THEN
@@ -43,7 +43,7 @@ END $$;
 
 -- The one way a partition is made. bound: 'FOR VALUES …' or 'DEFAULT'.
 CREATE FUNCTION make_partition(parent regclass, child name, bound text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   EXECUTE format('CREATE TABLE public.%I PARTITION OF %s %s', child, parent, bound);
   PERFORM enforce_tenant_isolation(format('public.%I', child)::regclass);
@@ -52,7 +52,7 @@ END $$;
 -- One month's partition. Rows of that month which the DEFAULT partition took in the meantime move into it: left there,
 -- they would make Postgres refuse the new partition for ever.
 CREATE FUNCTION make_month_partition(parent regclass, child name, month timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
   bound text := format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month');
   spare regclass := (SELECT nullif(partdefid, 0) FROM pg_partitioned_table WHERE partrelid = parent);
@@ -78,7 +78,7 @@ END $$;
 -- Monthly partitions from `months_back` months ago to `months_ahead` months from now; those that exist stay.
 -- Returns how many were made. The parent is partitioned by RANGE on a timestamptz.
 CREATE FUNCTION ensure_month_partitions(parent regclass, months_back int, months_ahead int) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
   month timestamptz;
   child name;
@@ -105,7 +105,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION keep_updated_at(target regclass) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   EXECUTE format('CREATE TRIGGER keep_updated_at BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION touch_updated_at()',
                  target);

@@ -31,7 +31,7 @@ SELECT make_platform_table('tenant_directory');
 
 -- Runs as the owner: whoever writes a tenant keeps its line in the directory.
 CREATE FUNCTION keep_tenant_directory() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_OP IN ('UPDATE', 'DELETE') THEN
     DELETE FROM tenant_directory WHERE tenant_id = OLD.id;
@@ -205,7 +205,7 @@ SELECT make_platform_table('mailbox_directory');
 
 -- Runs as the owner: whoever writes a mailbox keeps its line in the directory. It touches its own tenant's lines only.
 CREATE FUNCTION keep_mailbox_directory() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_OP IN ('UPDATE', 'DELETE') THEN
     DELETE FROM mailbox_directory
