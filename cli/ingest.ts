@@ -4,6 +4,7 @@ import { AppError } from '#platform/errors.ts'
 import type { GatewayClient } from '#platform/graph/gatewayClient.ts'
 import { localEnvironment } from '#platform/local/environment.ts'
 import { readLocalSettings } from '#platform/local/settings.ts'
+import { adviceFor, CliProblem } from './commandLine.ts'
 import { type IngestRequest, parseIngestArguments, USAGE } from './ingest/arguments.ts'
 import { countMails, readMails } from './ingest/sources.ts'
 import { Tally } from './ingest/tally.ts'
@@ -17,7 +18,7 @@ try {
   if (request === 'help') process.stdout.write(USAGE)
   else await ingest(request)
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n${adviceFor(error)}`)
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n${adviceFor(error, 'ingest')}`)
   process.exitCode = 1
 }
 
@@ -26,10 +27,13 @@ async function ingest({ tenantId, mailbox, concurrency, paths }: IngestRequest):
   const { dataDir, ports } = readLocalSettings()
   const { cli } = localEnvironment(dataDir, ports, process.env)
   const graph = makeLocalGraphClient(cli, tenantId, findDemoOwner(tenantId)?.id ?? null)
+  await checkAnswers(graph)
   const emailAccountId = mailbox ? await findMailbox(graph, mailbox) : null
+  const total = await countMails(paths)
+  if (total === 0) throw new CliProblem(`no mail in ${paths.join(', ')}`)
 
   const tally = new Tally()
-  const stopBar = startProgressBar(await countMails(paths), tally)
+  const stopBar = startProgressBar(total, tally)
   const startedAt = performance.now()
   const printSummary = () => {
     stopBar()
@@ -44,6 +48,12 @@ async function ingest({ tenantId, mailbox, concurrency, paths }: IngestRequest):
   } finally {
     printSummary()
   }
+}
+
+/** Before anything is read: a platform that is away or knows no such tenant is told at once. */
+async function checkAnswers(graph: GatewayClient): Promise<void> {
+  const { errors } = await graph.ask('{ viewer { tenant { id } } }')
+  if (errors[0]) throw new AppError(errors[0].code, errors[0].message)
 }
 
 async function findMailbox(graph: GatewayClient, email: string): Promise<string> {
@@ -66,9 +76,9 @@ function startProgressBar(total: number | null, tally: Tally): () => void {
   })
   const startedAt = performance.now()
   const rate = () => ((tally.total / (performance.now() - startedAt)) * 1000).toFixed(0)
-  bar.start(total ?? 0, 0, { rate: 0 })
+  bar.start(total ?? 1, 0, { rate: 0 })
   const timer = setInterval(() => {
-    if (total === null) bar.setTotal(tally.total)
+    if (total === null) bar.setTotal(Math.max(1, tally.total))
     bar.update(tally.total, { rate: rate() })
   }, 200)
   return () => {
@@ -76,11 +86,4 @@ function startProgressBar(total: number | null, tally: Tally): () => void {
     bar.update(tally.total, { rate: rate() })
     bar.stop()
   }
-}
-
-function adviceFor(error: unknown): string {
-  if (!(error instanceof AppError)) return '(npm run ingest -- --help)\n'
-  if (error.code === 'UNAVAILABLE')
-    return 'Is the platform running? Start it with npm start, then run the same line again.\n'
-  return ''
 }

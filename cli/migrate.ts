@@ -14,11 +14,12 @@ const USAGE = `npm run migrate -- <command> [--tier ${TIERS.join('|')}] [--to NA
   status   what each tier's database has and lacks, and whether it is as schema.prisma says
   plan     what "up" would apply
   up       apply what is pending; with --to, up to and including that migration
-  down     undo the newest migration by its down.sql; with --to, all after that one; with --to none, all
+  down     undo the newest migration by its down.sql; with --to, all after that one; with --to none, all.
+           Refused where data would be lost, unless --drop-data is given
 
 Databases: <TIER>_OWNER_DATABASE_URL where set, else the local platform's (DATA_DIR, POSTGRES_PORT).`
 
-type Target = { tier: Tier; url: string; to: string | undefined }
+type Target = { tier: Tier; url: string; to: string | undefined; keepData: boolean }
 
 const COMMANDS: Record<string, (target: Target) => Promise<string[]>> = {
   status: async (target) => {
@@ -69,22 +70,34 @@ function describeScript(script: string): string {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { tier: { type: 'string' }, to: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      tier: { type: 'string' },
+      to: { type: 'string' },
+      'drop-data': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
   const [name = '', ...rest] = positionals
   const command = COMMANDS[name]
   if (values.help || !command || rest.length > 0) {
+    if (name && !command) console.error(`"${name}" is no command of migrate\n`)
+    else if (rest.length > 0) console.error(`"${rest.join(' ')}" is one word too many: name a tier by --tier\n`)
     console.log(USAGE)
     process.exitCode = values.help ? 0 : 1
     return
   }
   const tiers = values.tier ? [parseTier(values.tier)] : name === 'down' ? [...TIERS].reverse() : TIERS
-  for (const tier of tiers) await runFor(tier, name, command, values.to)
+  for (const tier of tiers) await runFor(tier, name, command, { to: values.to, keepData: !values['drop-data'] })
 }
 
-async function runFor(tier: Tier, name: string, command: (target: Target) => Promise<string[]>, to?: string) {
+async function runFor(
+  tier: Tier,
+  name: string,
+  command: (target: Target) => Promise<string[]>,
+  options: Pick<Target, 'to' | 'keepData'>,
+) {
   try {
-    const lines = await command({ tier, url: ownerDatabaseUrl(tier), to })
+    const lines = await command({ tier, url: ownerDatabaseUrl(tier), ...options })
     for (const [index, line] of lines.entries()) console.log(`${(index === 0 ? tier : '').padEnd(10)} ${line}`)
   } catch (error) {
     if (!(error instanceof StartProblem)) throw error

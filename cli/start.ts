@@ -6,6 +6,13 @@ import { makeTerminal } from './start/terminal.ts'
 
 const terminal = makeTerminal()
 const watch = process.argv.includes('--watch')
+const unknown = process.argv.slice(2).filter((word) => word !== '--watch')
+if (unknown.length > 0) {
+  process.stderr.write(
+    `npm start takes no ${unknown.join(' ')}; its settings are environment variables (.env.example)\n`,
+  )
+  process.exit(2)
+}
 const platform = startPlatform({ env: process.env, watch, terminal, onLost: (error) => void fail(error) })
 
 let asked = 0

@@ -40,7 +40,7 @@ export function readConfig<Schema extends z.ZodType>(schema: Schema, env: NodeJS
 }
 
 /** A TCP port. */
-export const port = z.coerce.number().int().min(0).max(65_535)
+export const port = z.coerce.number('is not a port number').int('is not a port number').min(0).max(65_535)
 
 /** A positive whole number: sizes, counts, milliseconds. */
 export const positiveInteger = z.coerce.number().int().positive()

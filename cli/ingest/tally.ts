@@ -33,7 +33,10 @@ export class Tally {
       `rejected    ${this.rejected.length}`,
       `in ${seconds.toFixed(1)} s${rate}`,
       ...named('kept raw, not understood', this.unparsed),
-      ...named(`understood in part: ${this.partial.length}, among them`, this.partial.slice(0, PARTIAL_SHOWN)),
+      ...named(
+        `understood in part (an undeclared charset, a part cut off; parseStatus PARTIAL): ${this.partial.length}, among them`,
+        this.partial.slice(0, PARTIAL_SHOWN),
+      ),
       ...named(
         'rejected',
         this.rejected.map(({ name, reason }) => `${name}: ${reason}`),

@@ -56,7 +56,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   await clearStalePidFile(clusterFolder(data))
   const { server, ended } = await runServer({ bin, data, dataDir, account, port, durable })
   const pid = server.pid as number
-  const callOffGuard = endWithUs(pid, 'INT')
+  endWithUs(server, 'INT')
   return {
     adminUrl: `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
     pid,
@@ -66,7 +66,6 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
       const late = setTimeout(() => server.kill('SIGQUIT'), STOP_DEADLINE_MS)
       await ended
       clearTimeout(late)
-      callOffGuard()
     },
   }
 }

@@ -54,7 +54,7 @@ export async function startRedis({ port }: { port: number }): Promise<RunningRed
     await sleep(10)
   }
   const pid = server.pid as number
-  const callOffGuard = endWithUs(pid, 'TERM')
+  endWithUs(server, 'TERM')
   return {
     url: `redis://127.0.0.1:${port}/0`,
     pid,
@@ -64,7 +64,6 @@ export async function startRedis({ port }: { port: number }): Promise<RunningRed
       const late = setTimeout(() => server.kill('SIGKILL'), STOP_DEADLINE_MS)
       await ended
       clearTimeout(late)
-      callOffGuard()
     },
   }
 }

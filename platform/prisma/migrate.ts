@@ -5,7 +5,7 @@ import { StartProblem } from '#platform/local/startProblem.ts'
 import { compareHistory, type MigrationStatus, refuseUnfinished } from './history.ts'
 import { explainConnectionError, explainMigrationError } from './migrationErrors.ts'
 import { type Migration, readMigrations } from './migrations.ts'
-import { findNonAtomicStatement } from './sqlScript.ts'
+import { dropsData, findNonAtomicStatement } from './sqlScript.ts'
 
 // Why not Prisma's own `migrate deploy`: docs/adr/migrations.md.
 
@@ -73,17 +73,20 @@ export async function migrateUp(
 /**
  * Undoes applied migrations by their down.sql, newest first, each in one transaction: those after `to`, all of them when
  * `to` is null, only the newest when it is left out. Returns the names undone.
- * @throws StartProblem when a down.sql is missing or fails, or `to` is not applied
+ * @throws StartProblem when a down.sql is missing or fails, `to` is not applied, or `keepData` is set and data would go
  */
 export async function migrateDown(
-  target: MigrationTarget & { to?: string | null | undefined; onProgress?: Progress },
+  target: MigrationTarget & { to?: string | null | undefined; keepData?: boolean; onProgress?: Progress },
 ): Promise<string[]> {
-  const { tier, url, to, onProgress = () => {} } = target
+  const { tier, url, to, keepData = false, onProgress = () => {} } = target
   return await withClient(url, async (client) => {
     const status = await compareHistory(client, tier)
     refuseUnfinished(status)
     const names = namesToUndo(status, to)
     const onDisk = new Map(readMigrations(tier).map((migration) => [migration.name, migration]))
+    const losing = keepData && names.find((name) => dropsData(onDisk.get(name)?.down ?? ''))
+    if (losing)
+      throw new StartProblem(`undoing ${losing} drops tables or columns with their data: add --drop-data to do it`)
     for (const name of names) {
       const migration = onDisk.get(name)
       if (!migration?.down) throw new StartProblem(`${tier}: ${name} has no down.sql, so it cannot be undone`)

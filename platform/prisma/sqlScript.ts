@@ -18,6 +18,13 @@ export function findNonAtomicStatement(script: string): string | null {
   return listStatements(script).find((s) => ENDS_TRANSACTION.test(s) || REFUSES_TRANSACTION.test(s)) ?? null
 }
 
+/** Whether a script takes tables or columns away, and what is in them. */
+export function dropsData(script: string): boolean {
+  return listStatements(script).some((statement) =>
+    /^DROP (TABLE|SCHEMA)\b|\bDROP COLUMN\b|^TRUNCATE\b/i.test(statement),
+  )
+}
+
 /** How often each kind of statement occurs: `CREATE TABLE` → 12. */
 export function countStatementKinds(script: string): Map<string, number> {
   const counts = new Map<string, number>()

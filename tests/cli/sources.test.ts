@@ -65,6 +65,6 @@ describe('raw mail is read from what the command line names', () => {
   })
 
   test('a path that does not exist is told', async () => {
-    await expect(read(at('none'))).rejects.toThrow(/ENOENT.*none/)
+    await expect(read(at('none'))).rejects.toThrow(/no file or folder .*none/)
   })
 })

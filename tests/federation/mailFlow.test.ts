@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
+import { eventually } from '../support/eventually.ts'
 import { RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { makeBounce, makeMail } from '../support/mails.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 import { recordSentMail } from './sentMail.ts'
-import { eventually } from './waiting.ts'
 
 const INGEST = `mutation ($input: IngestMessageInput!) { ingestMessage(input: $input) {
   duplicate message { id direction messageType status parseStatus threadId campaign { id } lead { id } content { storageKey text } } } }`
