@@ -36,10 +36,11 @@ export class BoundedClient extends pg.Client {
   override query(...args: any[]): any {
     const name = args[0]?.name
     if (name) this.#makeRoomFor(name)
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    const send = () => (super.query as any)(...args)
     const answersByCallback = args[0]?.submit || typeof args.at(-1) === 'function'
-    return answersByCallback ? send() : this.#afterOthers(send)
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    if (answersByCallback) return (super.query as any)(...args)
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    return this.#afterOthers(() => (super.query as any)(...args))
   }
 
   #afterOthers(send: () => Promise<unknown>): Promise<unknown> {

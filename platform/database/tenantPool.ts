@@ -60,11 +60,11 @@ export class TenantPool extends pg.Pool {
     const tenantId = currentTenant()
     const config = readStatement(statement, values, callback)
     if (TRANSACTION_CONTROL.test(config.text)) throw new AppError('INTERNAL', 'use transaction() for transactions')
-    const mayRetry = (error: unknown) =>
-      isRolledBack(error) || isStatementStale(error) || (isConnectionLost(error) && READ.test(config.text))
     try {
       return await this.#queryOnce<Row>(config, tenantId)
     } catch (error) {
+      const mayRetry = (failure: unknown) =>
+        isRolledBack(failure) || isStatementStale(failure) || (isConnectionLost(failure) && READ.test(config.text))
       if (!mayRetry(error)) throw error
       return withRetries(() => this.#queryOnce<Row>(config, tenantId), { retries: STATEMENT_RETRIES - 1, mayRetry })
     }

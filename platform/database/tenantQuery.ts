@@ -43,14 +43,28 @@ type Wire = {
   execute(message: { portal: string }): void
 }
 
+/** What pg reads from a statement's config, `types` and `rowMode` for its result. */
+type Config = pg.QueryConfig & { rowMode?: string; rows?: number; portal?: string; binary?: boolean }
+
+const WireResult = pg.Result as unknown as new (rowMode?: string, types?: unknown) => object
+
 /** pg's own query class: its wire methods are public in JavaScript only. */
 const WireQuery = pg.Query as unknown as new (
-  config: pg.QueryConfig,
+  text: string,
   values: undefined,
   callback: (error: Error | null, result: pg.QueryResult) => void,
 ) => {
   name?: string
+  text: string
+  values?: unknown[]
+  types?: unknown
+  rows?: number
+  binary?: boolean
+  portal: string
   queryMode?: string
+  _rowMode?: string
+  _result: object
+  _results: object
   prepare(wire: Wire): void
   handleDataRow(message: unknown): void
   handleCommandComplete(message: unknown, wire: Wire): void
@@ -65,15 +79,26 @@ export class TenantQuery extends WireQuery {
   #awaitsSetting = false
 
   constructor(
-    config: pg.QueryConfig,
+    config: Config,
     options: TenantQueryOptions,
     callback: (error: Error | null, result: pg.QueryResult) => void,
   ) {
-    super(config, undefined, callback)
+    // Given a config, pg clones it property by property, which costs more than all else here.
+    super('', undefined, callback)
     this.#options = options
+    this.text = config.text
+    if (options.named) this.name = config.name
+    this.values = config.values
+    this.rows = config.rows
+    this.binary = config.binary
+    if (config.portal) this.portal = config.portal
+    if (config.types || config.rowMode) {
+      this.types = config.types
+      this._rowMode = config.rowMode
+      this._result = this._results = new WireResult(config.rowMode, config.types)
+    }
     // The simple protocol would allow several statements in one text; COMMIT among them would shed the tenant.
     this.queryMode = 'extended'
-    if (!options.named) this.name = undefined
   }
 
   override prepare(wire: Wire): void {

@@ -12,9 +12,13 @@ const scope = new AsyncLocalStorage<string>()
  * `work` is awaited inside the scope because Prisma's promises are lazy: they query when awaited, not when made.
  * @throws AppError INTERNAL when `tenantId` is not a UUID: it becomes part of SQL text
  */
-export async function runAsTenant<Result>(tenantId: string, work: () => PromiseLike<Result> | Result): Promise<Result> {
-  if (!isTenantId(tenantId)) throw new AppError('INTERNAL', 'tenant id is not a UUID')
-  return scope.run(tenantId.toLowerCase(), async () => await work())
+export function runAsTenant<Result>(tenantId: string, work: () => PromiseLike<Result> | Result): Promise<Result> {
+  if (!isTenantId(tenantId)) return Promise.reject(new AppError('INTERNAL', 'tenant id is not a UUID'))
+  return scope.run(tenantId.toLowerCase(), settle<Result>, work)
+}
+
+async function settle<Result>(work: () => PromiseLike<Result> | Result): Promise<Result> {
+  return await work()
 }
 
 /**
