@@ -35,8 +35,14 @@ const SET_TENANT_SETTING = 'app.current_tenant_id'
 export async function openContenders(database: BenchDatabase): Promise<Contenders> {
   const db = openTierDatabase({ ...database, poolSize: POOL_SIZE }, PrismaClient)
   const rows = await writeRows(db, database.ownerUrl)
-  // What everyone gets alike.
-  const config = { connectionString: database.url, max: POOL_SIZE, options: '-c TimeZone=UTC' }
+  // What everyone gets alike: ours has these limits too, and what is measured is scoping, not the want of them.
+  const config = {
+    connectionString: database.url,
+    max: POOL_SIZE,
+    statement_timeout: 15_000,
+    connectionTimeoutMillis: 10_000,
+    options: '-c TimeZone=UTC',
+  }
   const pool = new pg.Pool(config)
   // Connections may still be closing when the server stops.
   pool.on('error', () => {})
