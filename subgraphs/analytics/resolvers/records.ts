@@ -1,7 +1,8 @@
 import type { Resolvers } from '#graphql/analytics'
 import { requireUser } from '#platform/caller/caller.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 import { formatDay } from '../services/days.ts'
-import { isUuid, refer } from '../services/ids.ts'
+import { refer } from '../services/ids.ts'
 
 /** Single rows: events, audit entries, archives. */
 export const recordResolvers: Resolvers = {

@@ -5,9 +5,10 @@ import { type Connection, findPage } from '#platform/database/pages.ts'
 import type { TenantPool } from '#platform/database/tenantPool.ts'
 import { currentTenant, PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 import type { AdminAuditLog } from '#prisma/analytics'
 import type { AnalyticsDatabase } from '../context.ts'
-import { isUuid } from './ids.ts'
+
 import { type Outcome, recordOnce } from './recordOnce.ts'
 
 // Place, previous_hash and row_hash are the database's doing: its trigger makes one tenant's writers queue up.

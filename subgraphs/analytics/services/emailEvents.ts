@@ -1,9 +1,9 @@
 import type { EmailEventType } from '#platform/contracts/emailEvent.ts'
 import { type Connection, findPage } from '#platform/database/pages.ts'
 import { findPageIdsPerParent, loadNodes } from '#platform/database/pagesPerParent.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 import type { EmailEvent } from '#prisma/analytics'
 import type { AnalyticsDatabase } from '../context.ts'
-import { isUuid } from './ids.ts'
 
 export type EmailEventRow = EmailEvent
 export type EventFilter = {

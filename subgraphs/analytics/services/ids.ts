@@ -1,12 +1,7 @@
 import { AppError } from '#platform/errors.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const MOST_IDS = 100
-
-/** Whether a text may be an id. One that may not is like one that nothing is known of. */
-export function isUuid(text: unknown): text is string {
-  return typeof text === 'string' && UUID.test(text)
-}
 
 /** A reference to another tier's entity; null when there is no id or it can't be one. */
 export function refer(id: string | null | undefined): { id: string } | null {

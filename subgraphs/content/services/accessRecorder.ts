@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from 'uuid'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { groupBy } from '#platform/grouping.ts'
 import type { Log } from '#platform/log.ts'
 import type { Database } from '../database.ts'
-import { groupBy } from './grouping.ts'
 
 /** A look of one user at one stored mail. */
 export type Access = {

@@ -1,7 +1,7 @@
-import { isTenantId as isUuid } from '#platform/database/tenantScope.ts'
+import { isUuid } from '#platform/graph/ids.ts'
+import { groupBy } from '#platform/grouping.ts'
 import type { Attachment } from '#prisma/content'
 import type { Database } from '../database.ts'
-import { groupBy } from './grouping.ts'
 
 export type AttachmentRow = Attachment
 

@@ -1,9 +1,10 @@
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
-import { isTenantId as isUuid, runAsTenant } from '#platform/database/tenantScope.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
+import { isUuid } from '#platform/graph/ids.ts'
+import { groupBy } from '#platform/grouping.ts'
 import type { Database } from '../database.ts'
-import { groupBy } from './grouping.ts'
 import { storableJson, storableText } from './mailText.ts'
 
 /** A notification as it comes over the graph. */

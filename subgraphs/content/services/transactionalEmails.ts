@@ -1,6 +1,6 @@
 import { type Connection, findPage } from '#platform/database/pages.ts'
-import { isTenantId as isUuid } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 import type { TransactionalEmail } from '#prisma/content'
 import type { Database } from '../database.ts'
 

@@ -1,7 +1,7 @@
 import type { DomainFilter } from '#graphql/oltp'
 import { findPage } from '#platform/database/pages.ts'
+import { filterId } from '#platform/graph/ids.ts'
 import type { Database } from '../database.ts'
-import { filterId } from './ids.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
 
 /**

@@ -1,8 +1,8 @@
 import type { LeadFilter } from '#graphql/oltp'
 import { findPage } from '#platform/database/pages.ts'
+import { filterId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
 import type { Database } from '../database.ts'
-import { filterId } from './ids.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
 import { filterSearch } from './texts.ts'
 

@@ -1,6 +1,6 @@
 import type { ProvisionTenantInput } from '#graphql/oltp'
+import { readId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
-import { readId } from './ids.ts'
 
 // What the input says of each table, as rows. Ids are checked; addresses become lower case.
 

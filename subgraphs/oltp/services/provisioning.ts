@@ -1,8 +1,8 @@
 import type { ProvisionTenantInput, ProvisionTenantPayload } from '#graphql/oltp'
 import { AppError } from '#platform/errors.ts'
+import { readId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
 import type { Context } from '../context.ts'
-import { readId } from './ids.ts'
 import { isTimezone } from './mailFlow/localDay.ts'
 import {
   campaignRows,

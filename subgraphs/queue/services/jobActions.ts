@@ -1,8 +1,8 @@
 import { AppError } from '#platform/errors.ts'
+import { readId } from '#platform/graph/ids.ts'
 import { audit } from '#platform/outbox/announce.ts'
 import type { Context } from '../context.ts'
 import type { Sql } from '../engine/sql.ts'
-import { readId } from './ids.ts'
 import type { JobRow } from './rows.ts'
 import { actorOf, openWriter, type Writer } from './writer.ts'
 

@@ -1,9 +1,9 @@
 import type { Connection } from '#platform/database/pages.ts'
 import { type Bind, findPageIdsPerParent, type PerParentQuery } from '#platform/database/pagesPerParent.ts'
 import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
+import { isUuid } from '#platform/graph/ids.ts'
+import { groupBy } from '#platform/grouping.ts'
 import type { ReadContext } from '../context.ts'
-import { groupBy } from './grouping.ts'
-import { isUuid } from './ids.ts'
 import { recordStaffRead } from './reader.ts'
 
 /** Lists of jobs nested in other tiers' entities. */

@@ -1,5 +1,5 @@
+import { groupBy } from '#platform/grouping.ts'
 import type { ReadContext } from '../context.ts'
-import { groupBy } from './grouping.ts'
 import { openReader } from './reader.ts'
 
 export type JobLogRow = {

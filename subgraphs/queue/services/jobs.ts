@@ -1,7 +1,7 @@
 import type { JobFilter } from '#graphql/queue'
 import { type Connection, findPage } from '#platform/database/pages.ts'
+import { filterId, isUuid } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
-import { filterId, isUuid } from './ids.ts'
 import { openReader, tenantOfFilter } from './reader.ts'
 import type { JobRow } from './rows.ts'
 

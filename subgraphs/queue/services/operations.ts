@@ -1,7 +1,7 @@
 import type { QueryJobMetricsArgs } from '#graphql/queue'
 import { type Connection, findPage } from '#platform/database/pages.ts'
+import { filterId } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
-import { filterId } from './ids.ts'
 import { openReader, recordStaffRead } from './reader.ts'
 import type { AlertRow, FiringRow, JobMetricRow, ScheduledJobRow, WorkerRow } from './rows.ts'
 

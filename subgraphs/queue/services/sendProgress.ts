@@ -1,5 +1,5 @@
+import { isUuid } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
-import { isUuid } from './ids.ts'
 
 export type SendProgressCounts = {
   queued: number
