@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import { forgetStatement, type Wire } from './statementWire.ts'
 
 const TEXTS_REMEMBERED = 2_000
 const nameOf = new Map<string, string>()
@@ -20,9 +21,6 @@ export function nameStatement({ sql }: { sql: string }): string {
 
 /** Prepared statements kept on one connection. Each costs the server some tens of kilobytes. */
 export const STATEMENTS_PER_CONNECTION = 200
-
-/** The parts of pg's wire connection used here; @types/pg leaves them out. */
-type Wire = { close(message: { type: 'S'; name: string }): void; parsedStatements: Record<string, string> }
 
 /**
  * A pg.Client that closes its least recently used prepared statement when there are too many, and sends one statement
@@ -59,9 +57,7 @@ export class BoundedClient extends pg.Client {
     if (this.#names.size <= STATEMENTS_PER_CONNECTION) return
     const oldest = this.#names.values().next().value as string
     this.#names.delete(oldest)
-    // Sent after the messages of earlier queries; one still queued under this name will be prepared again.
-    const wire = (this as unknown as { connection: Wire }).connection
-    delete wire.parsedStatements[oldest]
-    wire.close({ type: 'S', name: oldest })
+    // Sent after the messages of earlier queries.
+    forgetStatement((this as unknown as { connection: Wire }).connection, oldest)
   }
 }

@@ -1,4 +1,6 @@
 import pg from 'pg'
+import { serialize } from 'pg-protocol/dist/serializer.js'
+import { MessageBatch, type RowShape, rowShapes, type Wire } from './statementWire.ts'
 
 /*
  * The one place that knows how a tenant reaches PostgreSQL: the setting `app.current_tenant_id`, which the row level
@@ -36,17 +38,11 @@ export type TenantQueryOptions = {
   inTransaction?: () => boolean
 }
 
-/** The parts of pg's wire connection used here; @types/pg leaves them out. */
-type Wire = {
-  parse(message: { name: string; text: string }): void
-  bind(message: { portal: string; statement: string; values: string[] }): void
-  execute(message: { portal: string }): void
-}
-
 /** What pg reads from a statement's config, `types` and `rowMode` for its result. */
 type Config = pg.QueryConfig & { rowMode?: string; rows?: number; portal?: string; binary?: boolean }
 
-const WireResult = pg.Result as unknown as new (rowMode?: string, types?: unknown) => object
+type WireResult = { fields: pg.FieldDef[]; _parsers: unknown; _prebuiltEmptyResultObject: unknown }
+const Result = pg.Result as unknown as new (rowMode?: string, types?: unknown) => WireResult
 
 /** pg's own query class: its wire methods are public in JavaScript only. */
 const WireQuery = pg.Query as unknown as new (
@@ -63,11 +59,29 @@ const WireQuery = pg.Query as unknown as new (
   portal: string
   queryMode?: string
   _rowMode?: string
-  _result: object
-  _results: object
-  prepare(wire: Wire): void
+  _accumulateRows?: boolean
+  _result: WireResult
+  _results: WireResult
+  prepare(wire: MessageBatch): void
+  handleRowDescription(message: { fields: pg.FieldDef[] }): void
   handleDataRow(message: unknown): void
   handleCommandComplete(message: unknown, wire: Wire): void
+}
+
+const EXECUTE = serialize.execute({ portal: '' })
+const TENANT_ID_LENGTH = 36
+/** Bind and Execute of the prepared setting, for any tenant: only the id in it differs. */
+const SET_ANY_TENANT = Buffer.concat([
+  serialize.bind({ portal: '', statement: SET_TENANT_NAME, values: ['#'.repeat(TENANT_ID_LENGTH)] }),
+  EXECUTE,
+])
+const TENANT_ID_AT = SET_ANY_TENANT.indexOf('#')
+
+/** @param tenantId a UUID: `runAsTenant` lets nothing else in */
+function setTenantMessage(tenantId: string): Buffer {
+  const message = Buffer.from(SET_ANY_TENANT)
+  message.write(tenantId, TENANT_ID_AT, TENANT_ID_LENGTH, 'latin1')
+  return message
 }
 
 /**
@@ -77,6 +91,8 @@ const WireQuery = pg.Query as unknown as new (
 export class TenantQuery extends WireQuery {
   readonly #options: TenantQueryOptions
   #awaitsSetting = false
+  /** Where to keep this statement's row shape once the server has told it. */
+  #shapes: Map<string, RowShape> | undefined
 
   constructor(
     config: Config,
@@ -95,21 +111,26 @@ export class TenantQuery extends WireQuery {
     if (config.types || config.rowMode) {
       this.types = config.types
       this._rowMode = config.rowMode
-      this._result = this._results = new WireResult(config.rowMode, config.types)
+      this._result = this._results = new Result(config.rowMode, config.types)
     }
     // The simple protocol would allow several statements in one text; COMMIT among them would shed the tenant.
     this.queryMode = 'extended'
   }
 
-  override prepare(wire: Wire): void {
-    if (!this.#options.inTransaction?.()) {
-      this.#awaitsSetting = true
-      const statement = this.#options.named ? SET_TENANT_NAME : ''
-      if (!this.#options.named) wire.parse({ name: statement, text: SET_TENANT })
-      wire.bind({ portal: '', statement, values: [this.#options.tenantId] })
-      wire.execute({ portal: '' })
-    }
-    super.prepare(wire)
+  override prepare(wire: MessageBatch | Wire): void {
+    const shape = this.#findShape(wire as Wire)
+    if (shape) this.#expectRows(shape)
+    const batch = new MessageBatch(wire as Wire, { describes: !shape })
+    if (!this.#options.inTransaction?.()) this.#setTenant(batch)
+    super.prepare(batch)
+    batch.send()
+  }
+
+  override handleRowDescription(message: { fields: pg.FieldDef[] }): void {
+    super.handleRowDescription(message)
+    const { fields, _parsers: parsers, _prebuiltEmptyResultObject: emptyRow } = this._result
+    const { types, _rowMode: rowMode } = this
+    this.#shapes?.set(this.name as string, { fields, parsers, emptyRow, types, rowMode })
   }
 
   override handleDataRow(message: unknown): void {
@@ -119,5 +140,32 @@ export class TenantQuery extends WireQuery {
   override handleCommandComplete(message: unknown, wire: Wire): void {
     if (this.#awaitsSetting) this.#awaitsSetting = false
     else super.handleCommandComplete(message, wire)
+  }
+
+  #setTenant(batch: MessageBatch): void {
+    this.#awaitsSetting = true
+    const { named, tenantId } = this.#options
+    if (named) {
+      batch.add(setTenantMessage(tenantId))
+      return
+    }
+    batch.parse({ name: '', text: SET_TENANT })
+    batch.bind({ portal: '', statement: '', values: [tenantId] })
+    batch.add(EXECUTE)
+  }
+
+  #findShape(wire: Wire): RowShape | undefined {
+    if (!this.name || this.binary) return undefined
+    this.#shapes = rowShapes(wire)
+    if (wire.parsedStatements[this.name] === undefined) return undefined
+    const shape = this.#shapes.get(this.name)
+    return shape && shape.types === this.types && shape.rowMode === this._rowMode ? shape : undefined
+  }
+
+  #expectRows({ fields, parsers, emptyRow }: RowShape): void {
+    this._result.fields = fields
+    this._result._parsers = parsers
+    this._result._prebuiltEmptyResultObject = emptyRow
+    this._accumulateRows = true
   }
 }

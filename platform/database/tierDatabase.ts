@@ -1,5 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
+import { PrismaPool } from './prismaPool.ts'
 import { StatementCounter } from './statementCount.ts'
 import { nameStatement } from './statementNames.ts'
 import { makeTenantClient, type TenantClient } from './tenantClient.ts'
@@ -34,6 +35,7 @@ export type TierDatabase<Client> = {
 
 type PrismaClientClass<Client> = new (options: {
   adapter: PrismaPg
+  errorFormat: 'minimal'
   transactionOptions: { maxWait: number; timeout: number }
 }) => Client
 
@@ -64,8 +66,11 @@ export function openTierDatabase<Client extends object>(
 
   const transactionOptions = { maxWait: CONNECT_TIMEOUT_MS, timeout: statementTimeoutMs * 2 }
   const adapterOptions = unnamedStatements ? {} : { statementNameGenerator: nameStatement }
-  const open = (pool: pg.Pool) => new prismaClient({ adapter: new PrismaPg(pool, adapterOptions), transactionOptions })
-  const tenantPrisma = open(tenantSql as unknown as pg.Pool)
+  // Any other format captures a stack for each query, and puts arguments, personal data among them, into messages.
+  const errorFormat = 'minimal'
+  const open = (pool: pg.Pool) =>
+    new prismaClient({ adapter: new PrismaPg(pool, adapterOptions), errorFormat, transactionOptions })
+  const tenantPrisma = open(new PrismaPool(tenantSql) as unknown as pg.Pool)
   const system = open(systemSql)
   return {
     tenant: makeTenantClient(tenantPrisma),

@@ -45,8 +45,13 @@ export function withoutMoments(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutMoments)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, OF_THE_MOMENT.has(name) ? '<moment>' : withoutMoments(part)]),
+    Object.entries(value).map(([name, part]) => [name, isOfTheMoment(name) ? '<moment>' : withoutMoments(part)]),
   )
+}
+
+/** Fields of a union are asked for under their type's name, as in `ContentObject_lastAccessedAt`. */
+function isOfTheMoment(name: string): boolean {
+  return OF_THE_MOMENT.has(name.slice(name.lastIndexOf('_') + 1))
 }
 
 function quoteForRegExp(text: string): string {
