@@ -5,11 +5,14 @@ import type { Tier } from '#platform/contracts/tiers.ts'
 import { findFreePort } from '#platform/local/freePort.ts'
 import { startPostgres } from '#platform/local/postgres.ts'
 import { provisionTier } from '#platform/local/provision.ts'
-import { loadSecrets } from '#platform/local/secrets.ts'
+import { loadSecrets, type RolePasswords } from '#platform/local/secrets.ts'
 import { migrateUp } from '#platform/prisma/migrate.ts'
 
 /** A migrated database of one tier, by its roles' connection strings. */
 export type BenchDatabase = { url: string; systemUrl: string; ownerUrl: string; close(): Promise<void> }
+
+/** The same on a server of the bench's own, by its superuser's connection string as well. */
+export type OwnDatabase = BenchDatabase & { adminUrl: string; passwords: RolePasswords }
 
 /**
  * The database to measure on: the one that `<TIER>_DATABASE_URL`, `<TIER>_SYSTEM_DATABASE_URL` and
@@ -22,11 +25,12 @@ export async function openBenchDatabase(tier: Tier): Promise<BenchDatabase> {
   return startOwnDatabase(tier)
 }
 
-async function startOwnDatabase(tier: Tier): Promise<BenchDatabase> {
+/** An embedded PostgreSQL in a temporary folder; `durable` keeps what makes a commit survive a power cut. */
+export async function startOwnDatabase(tier: Tier, { durable = false } = {}): Promise<OwnDatabase> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-bench-'))
   const secrets = loadSecrets(dataDir)
   const port = await findFreePort()
-  const postgres = await startPostgres({ dataDir, port, password: secrets.postgres, durable: false })
+  const postgres = await startPostgres({ dataDir, port, password: secrets.postgres, durable })
   const close = async () => {
     await postgres.stop()
     // Where it was moved to, when PostgreSQL's account may not enter the temporary folder.
@@ -43,5 +47,6 @@ async function startOwnDatabase(tier: Tier): Promise<BenchDatabase> {
     await close()
     throw error
   }
-  return { url: urlFor('app'), systemUrl: urlFor('system'), ownerUrl: urlFor('owner'), close }
+  const urls = { url: urlFor('app'), systemUrl: urlFor('system'), ownerUrl: urlFor('owner') }
+  return { ...urls, adminUrl: postgres.adminUrl, passwords, close }
 }
