@@ -167,6 +167,15 @@ describe('a living worker', () => {
     expect(judged({ ...changes, executions })).toEqual([])
   })
 
+  test('is not robbed by an outage that came after its job was run again', () => {
+    const [first, second] = twice as [Execution, Execution]
+    const unheard = [{ ...first, settledAt: null, settledAs: null }, second]
+    const later: Happening = { ...brief, from: 14_000, to: 14_500 }
+    expect(judged({ happenings: [brief], executions: unheard })).toEqual([robbed])
+    expect(judged({ happenings: [later], executions: unheard })).toEqual([])
+    expect(judged({ happenings: [{ ...brief, to: 12_500 }, later], executions: unheard })).toEqual([])
+  })
+
   test('runs again what was meant to fail', () => {
     const executions = twice.map((one, position) => (position === 0 ? { ...one, failed: true } : one))
     expect(judged({ happenings: [brief], executions })).toEqual([])
