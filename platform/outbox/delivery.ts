@@ -20,7 +20,7 @@ export type JobToEnqueue = {
 
 export type EnqueueAnswer = {
   key: string
-  status: 'enqueued' | 'duplicate' | 'rejected'
+  status: 'enqueued' | 'duplicate' | 'replaced' | 'rejected'
   error?: string | null
 }
 

@@ -20,7 +20,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** Builds the queue tier (database, relay, subgraph) without listening; `subgraph.close` ends all of it. */
 export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue', config.logLevel)) {
   const db = openTierDatabase(config.database, PrismaClient)
-  const wakeUp = makeWakeUp(config.settings.REDIS_URL, log)
+  const wakeUp = makeWakeUp(config.settings.REDIS_URL, log, db.systemSql)
   let relay: Relay | undefined
   const parts = { db, wakeUp, relay: { wake: () => relay?.wake() } }
   const subgraph = await buildSubgraph({

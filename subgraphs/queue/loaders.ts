@@ -4,7 +4,7 @@ import { loadNodes } from '#platform/database/pagesPerParent.ts'
 import type { ReadContext } from './context.ts'
 import { batchJobPages, type JobListName, type PageKey } from './services/jobLists.ts'
 import { batchLogs, type LogKey } from './services/jobLogs.ts'
-import { batchJobs } from './services/jobs.ts'
+import { batchInWork, batchJobs } from './services/jobs.ts'
 import { batchQueueCounts, batchQueues } from './services/queues.ts'
 import type { JobRow } from './services/rows.ts'
 import { batchSendProgress } from './services/sendProgress.ts'
@@ -25,6 +25,7 @@ export function makeLoaders(context: ReadContext) {
   }
   return {
     jobs,
+    inWork: new DataLoader((ids: readonly string[]) => batchInWork(context, ids)),
     jobsOfCampaign: jobsOf('campaign'),
     jobsOfMessage: jobsOf('message'),
     jobsOfTransactionalEmail: jobsOf('transactionalEmail'),

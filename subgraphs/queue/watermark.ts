@@ -10,10 +10,10 @@ const ADVANCE = `mutation AdvanceWatermark($pipeline: String!, $upTo: DateTime!)
   advanceWatermark(pipeline: $pipeline, upTo: $upTo)
 }`
 
-// A job nobody has done yet holds the watermark back, whether it waits in its queue or, given up, for a person.
+// A job nobody has done yet holds the watermark back, whether it waits, is in work or, given up, waits for a person.
 const OLDEST_UNCOUNTED = `
   SELECT least(
-    (SELECT min(accepted_at) FROM jobs WHERE job_type = 'rollUpEvents' AND status IN ('queued', 'processing')),
+    (SELECT min(accepted_at) FROM jobs WHERE job_type = 'rollUpEvents' AND status = 'queued'),
     (SELECT min(accepted_at) FROM dead_letter_jobs WHERE job_type = 'rollUpEvents' AND NOT is_resolved)) AS oldest`
 
 export type WatermarkOptions = { sql: Sql; oltp: ServiceClient; analytics: ServiceClient; log: Log; everyMs?: number }

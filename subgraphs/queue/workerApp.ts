@@ -22,7 +22,7 @@ export type WorkerOptions = { log?: Log; tasks?: readonly PlatformTask[] }
 export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const { log = makeLog('worker', config.logLevel), tasks = allTasks } = options
   const db = openTierDatabase(config.database, PrismaClient)
-  const wakeUp = makeWakeUp(config.redisUrl, log)
+  const wakeUp = makeWakeUp(config.redisUrl, log, db.systemSql)
   const metrics = makeMetrics('worker')
   const { oltp, content, analytics } = config.asks
   const services = {

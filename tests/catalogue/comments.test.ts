@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { PROJECT_ROOT } from '#platform/prisma/freshness.ts'
+import { readMigrations } from '#platform/prisma/migrations.ts'
 import { renderComments } from '#platform/prisma/schemaComments.ts'
 import { readSchema } from '#platform/prisma/schemaFile.ts'
 import { openTierCatalogue, type TierCatalogue } from './tierCatalogue.ts'
@@ -35,7 +36,8 @@ describe.each(TIERS)('the comments of %s', (tier) => {
   })
 
   test('are in the migration as cli/schemaComments.ts --write writes them', () => {
-    const file = new URL(`prisma/${tier}/migrations/20261122000200_comments/migration.sql`, PROJECT_ROOT)
+    const last = readMigrations(tier).findLast(({ name }) => name.endsWith('_comments'))
+    const file = new URL(`prisma/${tier}/migrations/${last?.name}/migration.sql`, PROJECT_ROOT)
     expect(readFileSync(file, 'utf8')).toContain(renderComments(readSchema(tier)))
   })
 })

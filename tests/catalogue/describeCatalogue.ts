@@ -41,5 +41,6 @@ const OBJECTS = `
   UNION ALL
   SELECT format('schema %s', nspname) FROM pg_namespace WHERE nspname !~ '^pg_'
   UNION ALL
-  SELECT format('comment %s %s: %s', relname, objsubid, description)
-  FROM pg_description JOIN pg_class c ON c.oid = objoid AND classoid = 'pg_class'::regclass WHERE ${OURS}`
+  SELECT format('comment %s %s: %s', relname, attname, description)
+  FROM pg_description JOIN pg_class c ON c.oid = objoid AND classoid = 'pg_class'::regclass
+  LEFT JOIN pg_attribute ON attrelid = c.oid AND attnum = objsubid AND objsubid > 0 WHERE ${OURS}`

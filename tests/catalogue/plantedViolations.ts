@@ -146,7 +146,7 @@ export const PLANTED: Record<string, { sql: string; offender: string }[]> = {
     { sql: tenantTable('tenant_id uuid NOT NULL, id uuid'), offender: 'planted' },
     { sql: 'ALTER TABLE plans RENAME created_at TO made_at', offender: 'plans' },
   ],
-  'updated_at is kept by a trigger, whoever writes': [
+  'updated_at is kept by a trigger, whoever writes, unless its comment says otherwise': [
     { sql: 'DROP TRIGGER keep_updated_at ON leads', offender: 'leads' },
   ],
   'tables that NileDB manages hold TEXT, never VARCHAR, and roles as text[]': [

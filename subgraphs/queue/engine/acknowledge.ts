@@ -1,7 +1,8 @@
+import { groupBy } from '#platform/grouping.ts'
 import type { HeldJob } from './job.ts'
 import type { Sql } from './sql.ts'
 
-export type CompletedJob = HeldJob & { result?: unknown; durationMs: number }
+export type CompletedJob = HeldJob & { result?: unknown; durationMs: number; waitMs: number }
 
 export type FailedJob = HeldJob & {
   message: string
@@ -14,56 +15,84 @@ export type FailedJob = HeldJob & {
   /** When the task knows better than the queue's backoff; milliseconds. */
   retryAfterMs?: number | null
   durationMs: number
+  waitMs: number
 }
 
 /** A job that could not be tried: nobody's fault, so the attempt does not count. */
 export type PostponedJob = HeldJob & { delayMs: number; reason?: string | null }
 
-// Locking the lease first fences: once it was taken away there is no row to lock, and nothing below happens. It also
-// keeps one order of locks, lease then jobs, with the reaper. A job under a lease is in work, by a constraint: saying so
-// again would lead the planner to the index of leases, and through the whole lease for each of its jobs.
-const HELD = `held AS MATERIALIZED (SELECT id FROM worker_leases WHERE id = ANY($1) ORDER BY id FOR UPDATE)`
+/** A running job that a person stopped. */
+export type CancelledJob = HeldJob & { durationMs: number; waitMs: number }
 
-const COMPLETE = `
-  WITH ${HELD}, done AS (
-    SELECT * FROM jsonb_to_recordset($2::jsonb)
-      AS d("tenantId" uuid, id uuid, "leaseId" uuid, result jsonb, "durationMs" float8)
-  ), settled AS (
+// Writing the lease first fences: once it was taken away there is no row to write, and nothing below happens. It also
+// keeps one order of locks, lease then jobs, with the reaper. Jobs are named by their place in the lease, whose arrays hold
+// their ids: sending those for every job costs more than looking them up.
+const LEASE = 'UPDATE worker_leases SET unsettled = unsettled - $2 WHERE id = $1 RETURNING tenant_ids, job_ids'
+const WHOLE_LEASE = 'DELETE FROM worker_leases WHERE id = $1 RETURNING tenant_ids, job_ids'
+
+/** A job given back may be claimed anew while this lease lasts, so it is taken out of it. */
+const LEASE_WITHOUT = `
+  UPDATE worker_leases SET unsettled = unsettled - $2, job_ids = ARRAY (
+    SELECT CASE WHEN place = ANY($4::int[]) THEN '00000000-0000-0000-0000-000000000000' ELSE id END
+    FROM unnest(job_ids) WITH ORDINALITY AS h (id, place) ORDER BY place)
+  WHERE id = $1 RETURNING old.tenant_ids, old.job_ids`
+
+const HELD = `
+  SELECT h.tenant_id, h.id, h.place::int
+  FROM lease CROSS JOIN LATERAL unnest(lease.tenant_ids, lease.job_ids) WITH ORDINALITY AS h (tenant_id, id, place)`
+
+/** Which places were settled; null for all of them, the usual case. */
+const ANSWER = `
+  SELECT CASE WHEN count(*) = $2::int THEN NULL ELSE coalesce(array_agg(place::int), '{}') END AS places
+  FROM settled`
+
+/**
+ * Outcomes come in the order of the lease, null where there is none yet, so that they are laid beside its arrays: a join by
+ * place would be a nested loop under the generic plan that a prepared statement gets.
+ */
+const complete = (lease: string) => `
+  WITH lease AS (${lease}), settled AS (
     UPDATE jobs j
-    SET status = 'completed', completed_at = clock_timestamp(), lease_id = NULL, result = d.result,
-        progress_percentage = 100, last_error_message = NULL, error_details = NULL
-    FROM done d JOIN held h ON h.id = d."leaseId"
-    WHERE j.tenant_id = d."tenantId" AND j.id = d.id AND j.lease_id = h.id
-    RETURNING j.tenant_id, j.id, j.attempt_count, d."durationMs"
+    SET status = 'completed', attempt_count = j.attempt_count + 1, completed_at = clock_timestamp(),
+        started_at = clock_timestamp() - o.duration_ms * interval '1 millisecond', updated_at = clock_timestamp(),
+        result = o.result::jsonb, progress_percentage = 100, last_error_message = NULL, error_details = NULL
+    FROM lease CROSS JOIN LATERAL unnest(lease.tenant_ids, lease.job_ids, $3::int[], $4::int[], $5::text[])
+      WITH ORDINALITY AS o (tenant_id, id, duration_ms, wait_ms, result, place)
+    WHERE o.duration_ms IS NOT NULL AND j.tenant_id = o.tenant_id AND j.id = o.id AND j.status = 'queued'
+    RETURNING j.tenant_id, j.id, o.place, j.attempt_count, o.duration_ms, o.wait_ms
   ), logged AS (
-    INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms)
-    SELECT tenant_id, id, attempt_count, 'info', 'completed', "durationMs" FROM settled
+    INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms, wait_ms)
+    SELECT tenant_id, id, attempt_count, 'info', 'completed', duration_ms, wait_ms FROM settled
   )
-  SELECT id FROM settled`
+  ${ANSWER}`
 
 // Waits base × multiplier^(attempts - 1), at most an hour, give or take a quarter so that failures don't return in step.
 const FAIL = `
-  WITH ${HELD}, failure AS (
-    SELECT * FROM jsonb_to_recordset($2::jsonb) AS f("tenantId" uuid, id uuid, "leaseId" uuid, message text,
-      details jsonb, fingerprint text, permanent boolean, "retryAfterMs" float8, "durationMs" float8)
+  WITH lease AS (${LEASE_WITHOUT}), failure AS (
+    SELECT h.tenant_id, h.id, h.place, f.message, f.details, f.fingerprint, f.permanent, f."retryAfterMs", f."durationMs", f."waitMs"
+    FROM (${HELD}) AS h
+    JOIN jsonb_to_recordset($3::jsonb) AS f(position int, message text, details jsonb, fingerprint text, permanent boolean,
+      "retryAfterMs" float8, "durationMs" int, "waitMs" int) ON f.position = h.place
   ), settled AS (
     UPDATE jobs j
-    SET status = v.status, lease_id = NULL, last_error_message = f.message, error_details = f.details,
-        failed_at = CASE v.status WHEN 'failed' THEN clock_timestamp() END,
+    SET status = v.status, attempt_count = current.attempt_count + 1, last_error_message = f.message,
+        error_details = f.details, updated_at = clock_timestamp(),
+        started_at = clock_timestamp() - f."durationMs" * interval '1 millisecond',
+        failed_at = CASE v.status WHEN 'failed' THEN clock_timestamp() END, is_due = v.status = 'failed',
         run_at = CASE v.status WHEN 'failed' THEN j.run_at ELSE clock_timestamp() + interval '1 millisecond'
           * coalesce(f."retryAfterMs", (0.75 + random() / 2)
-              * least(3600000, q.backoff_base_ms * power(q.backoff_multiplier, least(j.attempt_count - 1, 60)))) END
-    FROM failure f JOIN held h ON h.id = f."leaseId"
-    JOIN jobs current ON current.tenant_id = f."tenantId" AND current.id = f.id
+              * least(3600000, q.backoff_base_ms * power(q.backoff_multiplier, least(current.attempt_count, 60)))) END
+    FROM failure f
+    JOIN jobs current ON current.tenant_id = f.tenant_id AND current.id = f.id
     JOIN job_queues q ON q.name = current.queue_name
-    CROSS JOIN LATERAL (SELECT CASE WHEN f.permanent OR current.attempt_count >= current.max_attempts
+    CROSS JOIN LATERAL (SELECT CASE WHEN f.permanent OR current.attempt_count + 1 >= current.max_attempts
       THEN 'failed' ELSE 'queued' END AS status) v
-    WHERE j.tenant_id = f."tenantId" AND j.id = f.id AND j.lease_id = h.id
-    RETURNING j.*, f.fingerprint, f."durationMs"
+    WHERE j.tenant_id = f.tenant_id AND j.id = f.id AND j.status = 'queued'
+    RETURNING j.*, f.place, f.fingerprint, f."durationMs", f."waitMs"
   ), logged AS (
-    INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, context, duration_ms)
+    INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, context, duration_ms, wait_ms)
     SELECT tenant_id, id, attempt_count, CASE status WHEN 'failed' THEN 'error' ELSE 'warning' END,
-      last_error_message, error_details, "durationMs"
+      last_error_message, error_details, "durationMs", "waitMs"
     FROM settled
   ), buried AS (
     INSERT INTO dead_letter_jobs (tenant_id, id, job_id, queue_name, job_type, payload, final_attempt, failure_reason,
@@ -72,28 +101,54 @@ const FAIL = `
       error_details, fingerprint, accepted_at
     FROM settled WHERE status = 'failed'
   )
-  SELECT id, status = 'failed' AS dead FROM settled`
+  SELECT place, status = 'failed' AS dead FROM settled`
 
 const POSTPONE = `
-  WITH ${HELD}, postponed AS (
-    SELECT * FROM jsonb_to_recordset($2::jsonb)
-      AS p("tenantId" uuid, id uuid, "leaseId" uuid, "delayMs" float8, reason text)
+  WITH lease AS (${LEASE_WITHOUT}), settled AS (
+    UPDATE jobs j
+    SET run_at = CASE WHEN p."delayMs" > 0 THEN clock_timestamp() + p."delayMs" * interval '1 millisecond' ELSE j.run_at END,
+        is_due = p."delayMs" <= 0, updated_at = clock_timestamp(), last_error_message = coalesce(p.reason, j.last_error_message)
+    FROM (${HELD}) AS h
+    JOIN jsonb_to_recordset($3::jsonb) AS p(position int, "delayMs" float8, reason text) ON p.position = h.place
+    WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
+    RETURNING h.place
   )
-  UPDATE jobs j
-  SET status = 'queued', lease_id = NULL, attempt_count = greatest(0, j.attempt_count - 1),
-      run_at = clock_timestamp() + p."delayMs" * interval '1 millisecond',
-      last_error_message = coalesce(p.reason, j.last_error_message)
-  FROM postponed p JOIN held h ON h.id = p."leaseId"
-  WHERE j.tenant_id = p."tenantId" AND j.id = p.id AND j.lease_id = h.id
-  RETURNING j.id`
+  ${ANSWER}`
+
+const CANCEL = `
+  WITH lease AS (${LEASE_WITHOUT}), settled AS (
+    UPDATE jobs j SET status = 'cancelled', attempt_count = j.attempt_count + 1, updated_at = clock_timestamp()
+    FROM (${HELD}) AS h
+    JOIN jsonb_to_recordset($3::jsonb) AS c(position int, "durationMs" int, "waitMs" int) ON c.position = h.place
+    WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
+    RETURNING j.tenant_id, j.id, j.attempt_count, h.place, c."durationMs", c."waitMs"
+  ), logged AS (
+    INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms, wait_ms)
+    SELECT tenant_id, id, attempt_count, 'warning', 'stopped by a person', "durationMs", "waitMs" FROM settled
+  )
+  ${ANSWER}`
+
+const COMPLETE = { name: 'complete_jobs', text: complete(LEASE) }
+const COMPLETE_LEASE = { name: 'complete_lease', text: complete(WHOLE_LEASE) }
 
 /**
  * Marks jobs as done, each with its line in the log. Answers the ids that were still held: for the others the lease was
- * lost meanwhile, someone else has them or will, and nothing was changed.
+ * lost meanwhile, someone else has them or will, and nothing was changed. One statement per lease; `isLast` says whether
+ * so many jobs are all that a lease still holds, so that the same statement ends it.
  */
-export async function completeJobs(sql: Sql, jobs: readonly CompletedJob[]): Promise<Set<string>> {
-  const { rows } = await sql.query<{ id: string }>(COMPLETE, parameters(jobs))
-  return new Set(rows.map(({ id }) => id))
+export async function completeJobs(
+  sql: Sql,
+  jobs: readonly CompletedJob[],
+  isLast: (leaseId: string, jobs: number) => boolean = () => false,
+): Promise<Set<string>> {
+  return settleByLease(jobs, async (leaseId, ofLease) => {
+    const { durations, waits, results } = inLeaseOrder(ofLease)
+    const { rows } = await sql.query<Answer>({
+      ...(isLast(leaseId, ofLease.length) ? COMPLETE_LEASE : COMPLETE),
+      values: [leaseId, ofLease.length, durations, waits, results],
+    })
+    return rows
+  })
 }
 
 /**
@@ -101,16 +156,59 @@ export async function completeJobs(sql: Sql, jobs: readonly CompletedJob[]): Pro
  * for good, becomes a dead letter in the same statement. Answers which became dead letters; lost jobs as above.
  */
 export async function failJobs(sql: Sql, jobs: readonly FailedJob[]): Promise<Map<string, { dead: boolean }>> {
-  const { rows } = await sql.query<{ id: string; dead: boolean }>(FAIL, parameters(jobs))
-  return new Map(rows.map(({ id, dead }) => [id, { dead }]))
+  const failures = new Map<string, { dead: boolean }>()
+  const write = async ([leaseId, ofLease]: [string, FailedJob[]]) => {
+    const { rows } = await sql.query<{ place: number; dead: boolean }>(FAIL, parameters(leaseId, ofLease))
+    const ids = new Map(ofLease.map(({ position, id }) => [position, id]))
+    for (const { place, dead } of rows) failures.set(ids.get(place) as string, { dead })
+  }
+  await Promise.all([...groupBy(jobs, ({ leaseId }) => leaseId)].map(write))
+  return failures
 }
 
 /** Puts jobs back without counting the attempt. Answers the ids that were still held. */
 export async function postponeJobs(sql: Sql, jobs: readonly PostponedJob[]): Promise<Set<string>> {
-  const { rows } = await sql.query<{ id: string }>(POSTPONE, parameters(jobs))
-  return new Set(rows.map(({ id }) => id))
+  return settleByLease(jobs, async (leaseId, ofLease) => {
+    return (await sql.query<Answer>(POSTPONE, parameters(leaseId, ofLease))).rows
+  })
 }
 
-function parameters(jobs: readonly HeldJob[]): unknown[] {
-  return [[...new Set(jobs.map(({ leaseId }) => leaseId))], JSON.stringify(jobs)]
+/** Marks running jobs as stopped by a person. Answers the ids that were still held. */
+export async function cancelJobs(sql: Sql, jobs: readonly CancelledJob[]): Promise<Set<string>> {
+  return settleByLease(jobs, async (leaseId, ofLease) => {
+    return (await sql.query<Answer>(CANCEL, parameters(leaseId, ofLease))).rows
+  })
+}
+
+type Answer = { places: number[] | null }
+
+async function settleByLease<Job extends HeldJob>(
+  jobs: readonly Job[],
+  write: (leaseId: string, jobs: Job[]) => Promise<Answer[]>,
+): Promise<Set<string>> {
+  const settled = new Set<string>()
+  const settle = async ([leaseId, ofLease]: [string, Job[]]) => {
+    const [answer] = await write(leaseId, ofLease)
+    const places = answer?.places ? new Set(answer.places) : undefined
+    for (const { position, id } of ofLease) if (!places || places.has(position)) settled.add(id)
+  }
+  await Promise.all([...groupBy(jobs, ({ leaseId }) => leaseId)].map(settle))
+  return settled
+}
+
+function parameters(leaseId: string, jobs: readonly HeldJob[]): unknown[] {
+  return [leaseId, jobs.length, JSON.stringify(jobs), jobs.map(({ position }) => position)]
+}
+
+function inLeaseOrder(jobs: readonly CompletedJob[]) {
+  const length = Math.max(...jobs.map(({ position }) => position))
+  const durations = new Array<number | null>(length).fill(null)
+  const waits = new Array<number | null>(length).fill(null)
+  const results: (string | null)[] = jobs.some(({ result }) => result !== undefined) ? new Array(length).fill(null) : []
+  for (const { position, durationMs, waitMs, result } of jobs) {
+    durations[position - 1] = durationMs
+    waits[position - 1] = waitMs
+    if (result !== undefined) results[position - 1] = JSON.stringify(result)
+  }
+  return { durations, waits, results }
 }

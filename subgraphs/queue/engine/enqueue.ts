@@ -1,91 +1,117 @@
 import { v7 as uuidv7 } from 'uuid'
-import { acceptedAtOf, describeProblem, type JobRequest, jobRequest } from './jobRequest.ts'
+import { acceptedAtOf, describeProblem, type JobRequest, jobRequest, renderPayload } from './jobRequest.ts'
 import type { Sql } from './sql.ts'
 
 export type EnqueueResult = {
+  /** The request's own; empty if it has none. */
   key: string
   /** The new job's, or that of the job the key stands for already. */
   jobId: string | null
-  status: 'enqueued' | 'duplicate' | 'rejected'
+  status: 'enqueued' | 'duplicate' | 'replaced' | 'rejected'
   error: string | null
 }
 
 /** What was enqueued, and the queues in which something can run now. */
 export type Enqueued = { results: EnqueueResult[]; readyQueues: string[] }
 
-// Receipts in key order: two relays that repeat the same batch wait for each other instead of deadlocking.
-const INSERT_JOBS = `
-  WITH input AS (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS i("jobId" uuid, "tenantId" uuid, source text, key text,
-      "queueName" text, "jobType" text, payload jsonb, priority int, "runAt" timestamptz, "acceptedAt" timestamptz,
-      "maxAttempts" int, "correlationId" text, "userId" uuid, "subjectTypename" text, "subjectId" text,
-      "campaignId" uuid, position int)
-  ), receipt AS (
-    INSERT INTO enqueue_receipts (tenant_id, source, key, job_id)
-    SELECT "tenantId", source, key, "jobId" FROM input ORDER BY "tenantId", source, key
-    ON CONFLICT (tenant_id, source, key) DO NOTHING
-    RETURNING job_id
-  )
-  INSERT INTO jobs (tenant_id, id, queue_name, job_type, payload, priority, max_attempts, run_at, accepted_at,
-    correlation_id, user_id, subject_typename, subject_id, campaign_id)
-  SELECT i."tenantId", i."jobId", q.name, i."jobType", i.payload, coalesce(i.priority, q.default_priority),
-    coalesce(i."maxAttempts", q.retry_attempts), coalesce(i."runAt", clock_timestamp()),
-    coalesce(i."acceptedAt", clock_timestamp()), i."correlationId", i."userId", i."subjectTypename", i."subjectId",
-    i."campaignId"
-  FROM input i
-  JOIN receipt r ON r.job_id = i."jobId"
-  JOIN job_queues q ON q.name = i."queueName"
-  ORDER BY i.position
-  RETURNING id, queue_name, run_at <= clock_timestamp() AS ready`
+const INSERT_JOBS = { name: 'insert_jobs', text: 'SELECT * FROM insert_jobs($1)' }
+const INSERT_UNIQUE_JOB = 'SELECT * FROM insert_unique_job($1, $2, $3)'
 
 const FIND_RECEIPTS = `
   SELECT k.position, r.job_id FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
     AS k(tenant_id, source, key, position)
   JOIN enqueue_receipts r USING (tenant_id, source, key)`
 
-type Candidate = { position: number; jobId: string; request: JobRequest }
+type Candidate = { position: number; jobId: string; request: JobRequest; json: string }
 
 /**
  * Enqueues jobs of any tenants at once; run it on the system role. Each item is answered by itself: `enqueued`;
- * `duplicate` when its (tenantId, source, key) has become a job before, completed or not; `rejected` with the reason.
- * Answers stand in the order of the requests.
+ * `duplicate` when its (tenantId, source, key) has become a job before, completed or not, or another job holds its unique
+ * key; `replaced` when that job took its payload; `rejected` with the reason. Answers stand in the order of the requests.
  */
 export async function enqueueJobs(sql: Sql, requests: readonly unknown[]): Promise<Enqueued> {
-  const queues = await sql.query<{ name: string }>('SELECT name FROM job_queues')
-  const known = new Set(queues.rows.map(({ name }) => name))
+  const known = await findQueueNames(sql, requests)
   const results = new Array<EnqueueResult>(requests.length)
   const candidates: Candidate[] = []
   requests.forEach((request, position) => {
-    const parsed = jobRequest.safeParse(request)
-    const reject = (error: string) => {
-      results[position] = { key: keyOf(request), jobId: null, status: 'rejected', error }
+    try {
+      candidates.push(checkRequest(request, position, known))
+    } catch (error) {
+      results[position] = { key: keyOf(request), jobId: null, status: 'rejected', error: (error as Error).message }
     }
-    if (!parsed.success) reject(describeProblem(parsed.error))
-    else if (!known.has(parsed.data.queueName)) reject(`there is no queue ${parsed.data.queueName}`)
-    else candidates.push({ position, jobId: uuidv7(), request: parsed.data })
   })
-  if (candidates.length === 0) return { results, readyQueues: [] }
+  const readyQueues = new Set<string>()
+  const plain = candidates.filter(({ request }) => request.uniqueKey == null)
+  if (plain.length > 0) await insertJobs(sql, plain, results, readyQueues)
+  for (const candidate of candidates) {
+    if (candidate.request.uniqueKey != null) await insertUniqueJob(sql, candidate, results, readyQueues)
+  }
+  return { results, readyQueues: [...readyQueues] }
+}
 
-  const { rows } = await sql.query<{ id: string; queue_name: string; ready: boolean }>(INSERT_JOBS, [
-    JSON.stringify(candidates.map(toRow)),
-  ])
-  const inserted = new Set(rows.map(({ id }) => id))
-  const repeated = candidates.filter(({ jobId }) => !inserted.has(jobId))
+/** @throws Error in a producer's words */
+function checkRequest(request: unknown, position: number, known: ReadonlySet<string>): Candidate {
+  const parsed = jobRequest.safeParse(request)
+  if (!parsed.success) throw new Error(describeProblem(parsed.error))
+  const { data } = parsed
+  if (!known.has(data.queueName)) throw new Error(`there is no queue ${data.queueName}`)
+  if ((data.key == null) !== (data.source == null)) throw new Error('source and key: a receipt needs both')
+  if (data.uniqueKey == null && (data.uniqueForSeconds != null || data.uniquePolicy != null)) {
+    throw new Error('uniqueKey: is what a window or a policy is for')
+  }
+  const { payload, uniqueForSeconds: _window, uniquePolicy: _policy, ...columns } = data
+  const jobId = uuidv7()
+  const row = JSON.stringify({ ...columns, jobId, acceptedAt: acceptedAtOf(payload) ?? undefined })
+  // The payload is rendered once: it is most of the row.
+  return { position, jobId, request: data, json: `${row.slice(0, -1)},"payload":${renderPayload(payload)}}` }
+}
+
+async function insertJobs(
+  sql: Sql,
+  candidates: readonly Candidate[],
+  results: EnqueueResult[],
+  readyQueues: Set<string>,
+): Promise<void> {
+  const { rows } = await sql.query<{ job_id: string; job_queue: string; is_ready: boolean }>({
+    ...INSERT_JOBS,
+    values: [`[${candidates.map(({ json }) => json).join()}]`],
+  })
+  for (const { is_ready, job_queue } of rows) if (is_ready) readyQueues.add(job_queue)
+  const all = rows.length === candidates.length
+  const inserted = all ? undefined : new Set(rows.map(({ job_id }) => job_id))
+  const repeated = inserted ? candidates.filter(({ jobId }) => !inserted.has(jobId)) : []
   const jobIds = await findReceipts(sql, repeated)
   for (const { position, jobId, request } of candidates) {
-    const isNew = inserted.has(jobId)
+    const isNew = !inserted || inserted.has(jobId)
     results[position] = {
-      key: request.key,
+      key: request.key ?? '',
       jobId: isNew ? jobId : (jobIds.get(position) ?? null),
       status: isNew ? 'enqueued' : 'duplicate',
       error: null,
     }
   }
-  return { results, readyQueues: [...new Set(rows.filter(({ ready }) => ready).map((row) => row.queue_name))] }
 }
 
-function toRow({ position, jobId, request }: Candidate) {
-  return { ...request, position, jobId, acceptedAt: acceptedAtOf(request.payload) }
+const UNIQUE_OUTCOMES = { new: 'enqueued', kept: 'duplicate', replaced: 'replaced', rejected: 'rejected' } as const
+
+async function insertUniqueJob(
+  sql: Sql,
+  { position, request, json }: Candidate,
+  results: EnqueueResult[],
+  readyQueues: Set<string>,
+): Promise<void> {
+  type Row = { outcome: keyof typeof UNIQUE_OUTCOMES; holder: string; is_ready: boolean }
+  const values = [json, request.uniquePolicy ?? 'keep', request.uniqueForSeconds ?? null]
+  const { rows } = await sql.query<Row>(INSERT_UNIQUE_JOB, values)
+  const { outcome, holder, is_ready } = rows[0] as Row
+  if (is_ready) readyQueues.add(request.queueName)
+  const isRejected = outcome === 'rejected'
+  results[position] = {
+    key: request.key ?? '',
+    jobId: isRejected ? null : holder,
+    status: UNIQUE_OUTCOMES[outcome],
+    error: isRejected ? `uniqueKey: is held by job ${holder}` : null,
+  }
 }
 
 /** The jobs behind keys that were known already, by position. A statement of its own: it must see what others committed. */
@@ -97,6 +123,18 @@ async function findReceipts(sql: Sql, repeated: readonly Candidate[]): Promise<M
     repeated.map(({ request }) => request.key),
   ])
   return new Map(rows.map(({ position, job_id }) => [(repeated[Number(position) - 1] as Candidate).position, job_id]))
+}
+
+const knownQueues = new WeakMap<Sql, Set<string>>()
+
+/** Queues are made by migrations and never removed: only a name not met before is worth a look. */
+async function findQueueNames(sql: Sql, requests: readonly unknown[]): Promise<ReadonlySet<string>> {
+  const known = knownQueues.get(sql) ?? new Set()
+  if (requests.every((request) => known.has((request as { queueName?: string } | null)?.queueName ?? ''))) return known
+  const { rows } = await sql.query<{ name: string }>('SELECT name FROM job_queues')
+  for (const { name } of rows) known.add(name)
+  knownQueues.set(sql, known)
+  return known
 }
 
 function keyOf(request: unknown): string {

@@ -5,7 +5,10 @@ export type ClaimedJob = {
   queueName: string
   jobType: string
   payload: unknown
-  queuedAt: Date
+  /** When it was enqueued, in milliseconds since 1970. */
+  queuedAtMs: number
+  /** How long it had been due when it was claimed, in whole milliseconds. */
+  waitMs: number
   /** This attempt's number, from 1. */
   attempt: number
   maxAttempts: number
@@ -15,9 +18,11 @@ export type ClaimedJob = {
   subjectId: string | null
   /** Under which it is held: an acknowledgement under a lease that was taken away changes nothing. */
   leaseId: string
+  /** Its place in the lease, from 1. */
+  position: number
   /** How long this attempt may run, in milliseconds. */
   timeoutMs: number
 }
 
-/** What identifies a job to be settled, and under which lease. */
-export type HeldJob = Pick<ClaimedJob, 'id' | 'tenantId' | 'leaseId'>
+/** What identifies a job to be settled: its place under its lease; the id is for whoever waits for the answer. */
+export type HeldJob = Pick<ClaimedJob, 'id' | 'leaseId' | 'position'>

@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import type { Log } from '#platform/log.ts'
+import { Attempts, Stopped } from './attempts.ts'
 import { Chores } from './chores.ts'
 import { claimJobs, findQueuesWithWork } from './claim.ts'
 import { PermanentFailure } from './failure.ts'
 import type { ClaimedJob, HeldJob } from './job.ts'
 import { describeProblem } from './jobRequest.ts'
-import { returnOrphans } from './lease.ts'
 import { LeaseKeeper } from './leaseKeeper.ts'
 import { expireJobs, keepHouse } from './maintenance.ts'
 import { Pause } from './pause.ts'
+import { findCancelled, ProgressBoard } from './progress.ts'
+import { QueueLine } from './queueLine.ts'
 import { Reaper } from './reaper.ts'
 import { leaveRegistry, registerWorker, type WorkerIdentity } from './registry.ts'
 import { runBatch, settleFailure } from './runBatch.ts'
@@ -31,14 +33,13 @@ export type JobRunnerOptions<Services> = {
   leaseMs?: number
   /** How long an idle worker waits when nobody wakes it. */
   pollMs?: number
-  onSettled?: (job: { jobType: string; queueName: string }, settled: Settled) => void
+  onSettled?: (job: ClaimedJob, settled: Settled) => void
 }
 
-const CLAIM_LIMIT = 500
 const LONGEST_PAUSE_MS = 5_000
-const ORPHANS_EVERY_MS = 10_000
+const LOOK_AROUND_EVERY_MS = 1_000
 const EXPIRE_EVERY_MS = 10_000
-const KEEP_HOUSE_EVERY_MS = 3_600_000
+const KEEP_HOUSE_EVERY_MS = 600_000
 
 /** One worker's machine: claims jobs of its queues, runs their tasks in batches, writes the outcomes, keeps its leases. */
 export class JobRunner<Services> {
@@ -46,25 +47,31 @@ export class JobRunner<Services> {
   readonly #options: JobRunnerOptions<Services>
   readonly #pollMs: number
   readonly #leaseMs: number
-  readonly #lines = new Map<string, TaskLine<Services>>()
+  readonly #tasks: ReadonlyMap<string, { task: AnyTask<Services>; line: TaskLine<Services> }>
+  readonly #queues: ReadonlyMap<string, QueueLine>
   readonly #held = new Map<string, ClaimedJob>()
   readonly #leases: LeaseKeeper
   readonly #settler: Settler
   readonly #reaper: Reaper
+  readonly #attempts: Attempts<Services>
+  readonly #progress = new ProgressBoard()
+  readonly #chores: Chores
   readonly #pause = new Pause()
-  readonly #stopSignal = new AbortController()
   readonly #counts = { processed: 0, failed: 0 }
+  #cancelled: ReadonlySet<string> = new Set()
+  readonly #isCancelled = (jobId: string) => this.#cancelled.has(jobId)
   #isStopping = false
   #stopListening = () => {}
   #loop: Promise<void> | undefined
-  readonly #chores: Chores
 
   constructor(options: JobRunnerOptions<Services>) {
     const { pool, tasks, log, leaseMs = 30_000, pollMs = 250 } = options
     this.#options = options
     this.#leaseMs = leaseMs
     this.#pollMs = pollMs
+    this.#tasks = new Map(tasks.map((task) => [task.jobType, { task, line: this.#makeLine(task) }]))
     const queues = [...new Set(tasks.map(({ queueName }) => queueName))]
+    this.#queues = new Map(queues.map((name) => [name, new QueueLine(name, this.#capacityOf(name))]))
     this.worker = { id: randomUUID(), host: hostname(), pid: process.pid, queues }
     this.#leases = new LeaseKeeper({
       pool,
@@ -72,12 +79,22 @@ export class JobRunner<Services> {
       leaseMs,
       counts: () => ({ ...this.#counts, running: this.#held.size }),
       onBeat: () => this.#pumpAll(),
+      onLost: () => this.#attempts.endLost((leaseId) => this.#leases.isLost(leaseId)),
       log,
     })
-    this.#settler = new Settler(pool, log, (settled) => this.#forget(settled))
+    this.#settler = new Settler({
+      pool,
+      log,
+      isLast: (leaseId, jobs) => this.#leases.isLast(leaseId, jobs),
+      onSettled: (settled) => this.#forget(settled),
+    })
+    this.#attempts = new Attempts({
+      services: options.services,
+      log,
+      report: (job, percentage, message) => this.#progress.report(job, percentage, message),
+    })
     this.#chores = new Chores(log)
     this.#reaper = new Reaper(pool, this.#leases.heartbeatMs)
-    for (const task of tasks) this.#lines.set(task.jobType, this.#makeLine(task))
   }
 
   /** Jobs claimed and not settled yet. */
@@ -87,23 +104,24 @@ export class JobRunner<Services> {
 
   /** Registers and begins. Waits for the database as long as it takes. */
   start(): void {
-    this.#stopListening = this.#options.wakeUp.listen(this.worker.queues, () => this.wake())
+    const { pool, wakeUp } = this.#options
+    this.#stopListening = wakeUp.listen(this.worker.queues, (queueName) => this.#wakeQueue(queueName))
     this.#leases.start()
     this.#loop = this.#run()
-    const announce = (queueNames: string[]) => {
-      if (queueNames.length === 0) return
-      this.#options.wakeUp.announce(queueNames)
-      this.wake()
-    }
-    const { pool } = this.#options
-    this.#chores.every(Math.min(1_000, this.#leases.heartbeatMs), async () => announce(await this.#reaper.look()))
-    this.#chores.every(ORPHANS_EVERY_MS, async () => announce(await returnOrphans(pool)))
+    this.#chores.every(Math.min(LOOK_AROUND_EVERY_MS, this.#leases.heartbeatMs), async () => {
+      const readyQueues = await this.#reaper.look()
+      wakeUp.announce(readyQueues)
+      for (const name of readyQueues) this.#wakeQueue(name)
+    })
+    this.#chores.every(LOOK_AROUND_EVERY_MS, () => this.#stopCancelled())
+    this.#chores.every(LOOK_AROUND_EVERY_MS, () => this.#progress.write(pool))
     this.#chores.every(EXPIRE_EVERY_MS, () => expireJobs(pool))
     this.#chores.every(KEEP_HOUSE_EVERY_MS, () => keepHouse(pool))
   }
 
-  /** There may be something to do. */
+  /** There may be something to do, in any queue. */
   wake(): void {
+    for (const queue of this.#queues.values()) queue.isWoken = true
     this.#pause.wake()
   }
 
@@ -117,13 +135,12 @@ export class JobRunner<Services> {
     this.#chores.stop()
     this.#pause.wake()
     await this.#loop
-    const waiting = [...this.#lines.values()].flatMap((line) => line.clear())
-    this.#settler.add(
-      waiting.map(({ id, tenantId, leaseId }) => ({ kind: 'postponed', job: { id, tenantId, leaseId, delayMs: 0 } })),
-    )
-    const timer = setTimeout(() => this.#stopSignal.abort(new Error('the worker stops')), deadlineMs)
-    await Promise.all([...this.#lines.values()].map((line) => line.idle()))
+    const lines = [...this.#tasks.values()].map(({ line }) => line)
+    this.#giveBack(lines.flatMap((line) => line.clear()))
+    const timer = setTimeout(() => this.#attempts.stopAll(new Stopped('worker', 'the worker stops')), deadlineMs)
+    await Promise.all(lines.map((line) => line.idle()))
     clearTimeout(timer)
+    this.#attempts.close()
     await this.#settler.finish({ giveUp: true })
     await this.#leases.stop()
     await leaveRegistry(this.#options.pool, this.worker.id).catch(() => undefined)
@@ -141,61 +158,84 @@ export class JobRunner<Services> {
         const claimed = await this.#claimWhatFits()
         if (failures > 0) log.info({ failures }, 'the worker finds its jobs again')
         failures = 0
-        if (claimed === 0 && !this.#isStopping) await this.#pause.wait(this.#pollMs)
+        if (claimed > 0 || this.#isStopping) continue
+        const isWoken = await this.#pause.wait(this.#pollMs)
+        if (!isWoken) await this.#lookForWork()
       } catch (error) {
         if (failures === 0) log.warn({ err: error }, 'the worker cannot claim jobs')
         failures += 1
         // Settled jobs wake the worker; that is no reason to ask a database that is away.
         if (!this.#isStopping) this.#pause.rearm()
         await this.#pause.wait(Math.min(LONGEST_PAUSE_MS, this.#pollMs * 2 ** failures))
+        for (const queue of this.#queues.values()) queue.isWoken = true
       }
     }
   }
 
+  /** Claims from the queues that were said to have work. One that gave all it was asked for may have more. */
   async #claimWhatFits(): Promise<number> {
     const { pool } = this.#options
-    const hungry = this.worker.queues.filter((name) => this.#roomIn(name) > 0)
-    const queues = await findQueuesWithWork(pool, hungry)
     let claimed = 0
-    for (const queueName of queues) {
-      if (this.#isStopping) break
+    for (const queue of this.#queues.values()) {
+      const limit = queue.room
+      if (!queue.isWoken || limit === 0 || this.#isStopping) continue
+      queue.isWoken = false
       const claimedAt = performance.now()
-      const limit = Math.min(CLAIM_LIMIT, this.#roomIn(queueName))
-      const claim = await claimJobs(pool, { workerId: this.worker.id, queueName, limit, leaseMs: this.#leaseMs })
+      const claim = await claimJobs(pool, {
+        workerId: this.worker.id,
+        queueName: queue.name,
+        limit,
+        leaseMs: this.#leaseMs,
+        afterTenant: queue.afterTenant,
+        fromBelow: queue.takeTurn(),
+      })
       if (!claim) continue
+      queue.isWoken = true
+      queue.claimed(claim.jobs)
       this.#leases.add(claim, claimedAt)
       for (const job of claim.jobs) this.#held.set(job.id, job)
       for (const job of claim.jobs) this.#accept(job)
+      this.#pumpAll()
       claimed += claim.jobs.length
     }
     return claimed
   }
 
-  /** Twice what the queue's tasks can run at once, so that they never wait; nothing until half of it is done. */
-  #roomIn(queueName: string): number {
-    let held = 0
-    for (const job of this.#held.values()) if (job.queueName === queueName) held += 1
-    let capacity = 0
-    for (const task of this.#options.tasks) {
-      if (task.queueName === queueName) capacity += this.#lines.get(task.jobType)?.capacity ?? 0
+  /** What nobody announced: retries and delayed jobs whose time has come, wake-ups that were lost. */
+  async #lookForWork(): Promise<void> {
+    const hungry = [...this.#queues.values()].filter(({ room }) => room > 0).map(({ name }) => name)
+    for (const name of await findQueuesWithWork(this.#options.pool, hungry)) {
+      const queue = this.#queues.get(name)
+      if (queue) queue.isWoken = true
     }
-    return held <= capacity ? capacity * 2 - held : 0
+  }
+
+  #wakeQueue(queueName: string): void {
+    const queue = this.#queues.get(queueName)
+    if (!queue) return
+    queue.isWoken = true
+    if (queue.room > 0) this.#pause.wake()
   }
 
   #accept(job: ClaimedJob): void {
-    const task = this.#options.tasks.find(({ jobType, queueName }) => {
-      return jobType === job.jobType && queueName === job.queueName
-    })
-    const line = this.#lines.get(job.jobType)
-    const payload = task?.payload.safeParse(job.payload)
-    if (!line || !payload) {
+    const known = this.#tasks.get(job.jobType)
+    if (!known || known.task.queueName !== job.queueName) {
       this.#reject(job, new PermanentFailure(`no task runs ${job.jobType} jobs of the queue ${job.queueName}`))
-    } else if (payload.success) line.add({ job, payload: payload.data })
+      return
+    }
+    const payload = known.task.payload.safeParse(job.payload)
+    if (payload.success) known.line.add({ job, payload: payload.data })
     else this.#reject(job, new PermanentFailure(`the payload does not parse: ${describeProblem(payload.error)}`))
   }
 
   #reject(job: ClaimedJob, error: PermanentFailure): void {
     this.#settler.add([settleFailure(job, error, { durationMs: 0, isAlone: true, log: this.#options.log })])
+  }
+
+  #giveBack(jobs: readonly ClaimedJob[]): void {
+    this.#settler.add(
+      jobs.map(({ id, leaseId, position }) => ({ kind: 'postponed', job: { id, leaseId, position, delayMs: 0 } })),
+    )
   }
 
   #makeLine(task: AnyTask<Services>): TaskLine<Services> {
@@ -211,11 +251,11 @@ export class JobRunner<Services> {
   }
 
   async #runBatch(task: AnyTask<Services>, items: TaskItem<unknown>[]): Promise<void> {
-    const { services, log } = this.#options
-    const leaseIds = [...new Set(items.map(({ job }) => job.leaseId))]
-    // A batch of several leases runs on as long as one of them is held: only that one's jobs can be settled.
-    const lost = leaseIds.length === 1 ? this.#leases.lostSignal(leaseIds[0] as string) : new AbortController().signal
-    const settlements = await runBatch(task, items, { services, log, lost, stop: this.#stopSignal.signal })
+    const settlements = await runBatch(task, items, {
+      log: this.#options.log,
+      attempts: this.#attempts,
+      isCancelled: this.#isCancelled,
+    })
     this.#settler.add(settlements)
   }
 
@@ -227,7 +267,7 @@ export class JobRunner<Services> {
       if (job) this.#options.onSettled?.(job, one)
     }
     await this.#leases.settle(settled.map(({ settlement }) => settlement.job.leaseId))
-    this.wake()
+    this.#pause.wake()
   }
 
   /** Forgets a job held under this lease; the same job may be held again under a later one. */
@@ -235,10 +275,32 @@ export class JobRunner<Services> {
     const job = this.#held.get(id)
     if (job?.leaseId !== leaseId) return undefined
     this.#held.delete(id)
+    this.#progress.forget(id)
+    const queue = this.#queues.get(job.queueName)
+    queue?.settled()
     return job
   }
 
+  async #stopCancelled(): Promise<void> {
+    const ids = await findCancelled(this.#options.pool)
+    this.#cancelled = new Set(ids)
+    for (const id of ids) {
+      const job = this.#held.get(id)
+      const waiting = job && this.#tasks.get(job.jobType)?.line.remove(id)
+      if (waiting) {
+        const { leaseId, position, waitMs } = waiting
+        const cancelled = { id, leaseId, position, waitMs, durationMs: 0 }
+        this.#settler.add([{ kind: 'cancelled', job: cancelled }])
+      } else if (job) this.#attempts.endJob(id)
+    }
+  }
+
   #pumpAll(): void {
-    for (const line of this.#lines.values()) line.pump()
+    for (const { line } of this.#tasks.values()) line.pump()
+  }
+
+  #capacityOf(queueName: string): number {
+    const ofQueue = [...this.#tasks.values()].filter(({ task }) => task.queueName === queueName)
+    return ofQueue.reduce((sum, { line }) => sum + line.capacity, 0)
   }
 }

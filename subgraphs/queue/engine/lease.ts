@@ -1,7 +1,6 @@
-import type pg from 'pg'
-import { inTransaction, type Sql } from './sql.ts'
+import type { Sql } from './sql.ts'
 
-// Whoever waits for several leases locks them in the order of their ids, as acknowledgements do: none deadlock.
+// Whoever waits for several leases locks them in the order of their ids: none deadlock.
 const LOCKED = 'SELECT id FROM worker_leases WHERE id = ANY($1) ORDER BY id FOR UPDATE'
 
 const EXTEND = `
@@ -10,31 +9,30 @@ const EXTEND = `
 
 const END = `DELETE FROM worker_leases WHERE id IN (${LOCKED})`
 
-// A heartbeat or an acknowledgement under way holds the lease row: skip it, it is alive.
-const TAKE_EXPIRED = `
-  DELETE FROM worker_leases WHERE id IN (
-    SELECT id FROM worker_leases WHERE expires_at < clock_timestamp()
-    ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
-  RETURNING id`
-
-// The attempt was counted when it began. A job that has none left is given up like any other that failed.
-// The lease is compared again in the update: a job that was returned and claimed anew meanwhile is no orphan.
-const RETURN_ORPHANS = `
-  WITH orphan AS MATERIALIZED (
-    SELECT tenant_id, id, lease_id FROM jobs j
-    WHERE status = 'processing' AND NOT EXISTS (SELECT 1 FROM worker_leases l WHERE l.id = j.lease_id)
+// A heartbeat or an acknowledgement under way holds the lease row: skip it, it is alive. Attempts are counted when they
+// end, and this is the end of one; a job that has none left is given up like any other that failed.
+const REAP = `
+  WITH expired AS (
+    DELETE FROM worker_leases WHERE id IN (
+      SELECT id FROM worker_leases WHERE expires_at < clock_timestamp()
+      ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+    RETURNING id, created_at, tenant_ids, job_ids
   ), lost AS (
     UPDATE jobs j
-    SET status = CASE WHEN attempt_count >= max_attempts THEN 'failed' ELSE 'queued' END,
-        failed_at = CASE WHEN attempt_count >= max_attempts THEN clock_timestamp() END,
-        lease_id = NULL, last_error_message = $1, error_details = '{"name": "LeaseExpired"}'
-    FROM orphan o
-    WHERE j.tenant_id = o.tenant_id AND j.id = o.id AND j.lease_id = o.lease_id AND j.status = 'processing'
+    SET attempt_count = j.attempt_count + 1, started_at = h.created_at, updated_at = clock_timestamp(),
+        status = CASE WHEN j.cancel_requested_at IS NOT NULL THEN 'cancelled'
+          WHEN j.attempt_count + 1 >= j.max_attempts THEN 'failed' ELSE 'queued' END,
+        failed_at = CASE WHEN j.cancel_requested_at IS NULL AND j.attempt_count + 1 >= j.max_attempts
+          THEN clock_timestamp() END,
+        last_error_message = $1, error_details = '{"name": "LeaseExpired"}'
+    FROM (SELECT e.created_at, h.* FROM expired e
+          CROSS JOIN LATERAL unnest(e.tenant_ids, e.job_ids) AS h (tenant_id, id)) AS h
+    WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
     RETURNING j.*
   ), logged AS (
     INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms)
     SELECT tenant_id, id, attempt_count, CASE status WHEN 'failed' THEN 'error' ELSE 'warning' END, $1,
-      extract(epoch FROM clock_timestamp() - started_at) * 1000
+      least(2147483647, extract(epoch FROM clock_timestamp() - started_at) * 1000)
     FROM lost
   ), buried AS (
     INSERT INTO dead_letter_jobs (tenant_id, id, job_id, queue_name, job_type, payload, final_attempt, failure_reason,
@@ -43,7 +41,8 @@ const RETURN_ORPHANS = `
       'lease-expired', accepted_at
     FROM lost WHERE status = 'failed'
   )
-  SELECT DISTINCT queue_name FROM lost WHERE status = 'queued'`
+  SELECT (SELECT count(*)::int FROM expired) AS leases,
+    coalesce((SELECT array_agg(DISTINCT queue_name::text) FROM lost WHERE status = 'queued'), '{}') AS "readyQueues"`
 
 const LOST = 'the worker that ran it was not heard of again'
 
@@ -68,15 +67,7 @@ export async function endLeases(sql: Sql, leaseIds: readonly string[]): Promise<
  * dead letters. Whoever held them can no longer acknowledge anything. Answers the queues that have work again.
  * Call it through `Reaper`, which knows when not to.
  */
-export async function reapLeases(pool: pg.Pool): Promise<{ leases: number; readyQueues: string[] }> {
-  return inTransaction(pool, async (tx) => {
-    const { rowCount } = await tx.query(TAKE_EXPIRED)
-    return { leases: rowCount ?? 0, readyQueues: rowCount ? await returnOrphans(tx) : [] }
-  })
-}
-
-/** Returns jobs to their queues that are in work under a lease that is no more. Answers the queues that have work again. */
-export async function returnOrphans(sql: Sql): Promise<string[]> {
-  const { rows } = await sql.query<{ queue_name: string }>(RETURN_ORPHANS, [LOST])
-  return rows.map(({ queue_name }) => queue_name)
+export async function reapLeases(sql: Sql): Promise<{ leases: number; readyQueues: string[] }> {
+  const { rows } = await sql.query<{ leases: number; readyQueues: string[] }>(REAP, [LOST])
+  return rows[0] ?? { leases: 0, readyQueues: [] }
 }

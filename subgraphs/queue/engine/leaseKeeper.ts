@@ -4,7 +4,12 @@ import type { Claim } from './claim.ts'
 import { endLeases, extendLeases } from './lease.ts'
 import { reportWorker, type WorkerCounts, type WorkerIdentity } from './registry.ts'
 
-type HeldLease = { validUntil: number; unsettled: number; lost: AbortController }
+type HeldLease = {
+  validUntil: number
+  unsettled: number
+  /** Its last jobs are being acknowledged, which ends it: a heartbeat that no longer finds it has lost nothing. */
+  isEnding: boolean
+}
 
 export type LeaseKeeperOptions = {
   pool: pg.Pool
@@ -13,6 +18,8 @@ export type LeaseKeeperOptions = {
   counts: () => WorkerCounts
   /** Called after each heartbeat that reached the database. */
   onBeat: () => void
+  /** Called when leases turned out to be lost. */
+  onLost: () => void
   log: Log
 }
 
@@ -54,8 +61,7 @@ export class LeaseKeeper {
 
   /** @param claimedAt performance.now() before the claim was sent */
   add({ leaseId, jobs }: Claim, claimedAt: number): void {
-    const lost = new AbortController()
-    this.#leases.set(leaseId, { validUntil: this.#trustUntil(claimedAt), unsettled: jobs.length, lost })
+    this.#leases.set(leaseId, { validUntil: this.#trustUntil(claimedAt), unsettled: jobs.length, isEnding: false })
   }
 
   /** Whether a job may be started under this lease now. False for a while after a missed heartbeat, for ever once lost. */
@@ -68,9 +74,12 @@ export class LeaseKeeper {
     return !this.#leases.has(leaseId)
   }
 
-  /** Aborted when the lease is lost. */
-  lostSignal(leaseId: string): AbortSignal {
-    return this.#leases.get(leaseId)?.lost.signal ?? AbortSignal.abort()
+  /** Whether so many jobs are all that a lease still holds; then their acknowledgement may end it. */
+  isLast(leaseId: string, jobs: number): boolean {
+    const lease = this.#leases.get(leaseId)
+    if (!lease || lease.unsettled > jobs) return false
+    lease.isEnding = true
+    return true
   }
 
   /** Counts jobs of leases as settled and ends those that are through. A lease left behind would only expire. */
@@ -82,24 +91,31 @@ export class LeaseKeeper {
       lease.unsettled -= 1
       if (lease.unsettled > 0) continue
       this.#leases.delete(leaseId)
-      ended.push(leaseId)
+      if (!lease.isEnding) ended.push(leaseId)
     }
     await endLeases(this.#options.pool, ended).catch(() => undefined)
   }
 
   async #beat(): Promise<void> {
-    const { pool, worker, leaseMs, counts, onBeat, log } = this.#options
+    const { pool, worker, leaseMs, counts, onBeat, onLost, log } = this.#options
     const sentAt = performance.now()
     const leaseIds = [...this.#leases.keys()]
     try {
       await reportWorker(pool, worker, counts())
       const alive = await extendLeases(pool, leaseIds, leaseMs)
+      let lost = 0
       for (const leaseId of leaseIds) {
         const lease = this.#leases.get(leaseId)
-        if (!lease) continue
-        if (alive.has(leaseId)) lease.validUntil = this.#trustUntil(sentAt)
-        else this.#lose(leaseId, lease)
+        if (!lease || lease.isEnding) continue
+        if (alive.has(leaseId)) {
+          lease.validUntil = this.#trustUntil(sentAt)
+          continue
+        }
+        this.#leases.delete(leaseId)
+        log.warn({ lease: leaseId, jobs: lease.unsettled }, 'lease lost: its jobs were given to others')
+        lost += 1
       }
+      if (lost > 0) onLost()
       if (this.#isAway) log.info('heartbeats reach the database again')
       this.#isAway = false
       onBeat()
@@ -107,12 +123,6 @@ export class LeaseKeeper {
       if (!this.#isAway) log.warn({ err: error }, 'heartbeat failed; nothing new is started until one succeeds')
       this.#isAway = true
     }
-  }
-
-  #lose(leaseId: string, lease: HeldLease): void {
-    this.#leases.delete(leaseId)
-    this.#options.log.warn({ lease: leaseId, jobs: lease.unsettled }, 'lease lost: its jobs were given to others')
-    lease.lost.abort(new Error('the lease was lost'))
   }
 
   #trustUntil(sentAt: number): number {

@@ -13,8 +13,9 @@ export class Pause {
     this.#isWoken = false
   }
 
-  async wait(milliseconds: number): Promise<void> {
-    if (this.#isWoken) return
+  /** Whether somebody ended it before its time. */
+  async wait(milliseconds: number): Promise<boolean> {
+    if (this.#isWoken) return true
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds)
       this.#end = () => {
@@ -22,5 +23,6 @@ export class Pause {
         resolve()
       }
     })
+    return this.#isWoken
   }
 }

@@ -1,42 +1,50 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import { groupBy } from '#platform/grouping.ts'
 import type { Log } from '#platform/log.ts'
 import {
+  type CancelledJob,
   type CompletedJob,
+  cancelJobs,
   completeJobs,
   type FailedJob,
   failJobs,
   type PostponedJob,
   postponeJobs,
 } from './acknowledge.ts'
-import { returnOrphans } from './lease.ts'
+import { describeFailure } from './failure.ts'
 
 /** What is to be written about one job. */
 export type Settlement =
   | { kind: 'completed'; job: CompletedJob }
   | { kind: 'failed'; job: FailedJob }
   | { kind: 'postponed'; job: PostponedJob }
+  | { kind: 'cancelled'; job: CancelledJob }
 
 /** What was written: `lost` when the lease was gone, so that nothing was. */
-export type SettledAs = 'completed' | 'retried' | 'dead' | 'postponed' | 'lost'
+export type SettledAs = 'completed' | 'retried' | 'dead' | 'postponed' | 'cancelled' | 'lost'
 export type Settled = { settlement: Settlement; as: SettledAs }
+
+export type SettlerOptions = {
+  pool: pg.Pool
+  log: Log
+  /** Whether these are all the jobs that a lease still holds. */
+  isLast: (leaseId: string, jobs: number) => boolean
+  onSettled: (settled: Settled[]) => Promise<void>
+}
 
 const LONGEST_PAUSE_MS = 2_000
 
 /** Writes outcomes in batches: those that come while a batch is written make up the next one. */
 export class Settler {
-  readonly #pool: pg.Pool
-  readonly #log: Log
-  readonly #onSettled: (settled: Settled[]) => Promise<void>
+  readonly #options: SettlerOptions
   #waiting: Settlement[] = []
   #isFlushing = false
   #flushed: Promise<void> = Promise.resolve()
   #isGivingUp = false
 
-  constructor(pool: pg.Pool, log: Log, onSettled: (settled: Settled[]) => Promise<void>) {
-    this.#pool = pool
-    this.#log = log
-    this.#onSettled = onSettled
+  constructor(options: SettlerOptions) {
+    this.#options = options
   }
 
   /** Outcomes not written yet. */
@@ -48,7 +56,10 @@ export class Settler {
     this.#waiting.push(...settlements)
     if (this.#isFlushing) return
     this.#isFlushing = true
-    this.#flushed = this.#flush()
+    this.#flushed = new Promise((resolve) => {
+      // What ends in this turn of the event loop still comes along.
+      setImmediate(() => void this.#flush().then(resolve))
+    })
   }
 
   /** Waits until everything is written. With `giveUp`, what cannot be written is left to the leases' end. */
@@ -58,23 +69,24 @@ export class Settler {
   }
 
   async #flush(): Promise<void> {
+    const { log, onSettled } = this.#options
     let failures = 0
     let isSpoiled = false
     while (this.#waiting.length > 0) {
       // Something in it cannot be written: one by one until it is found.
       const batch = this.#waiting.splice(0, isSpoiled ? 1 : this.#waiting.length)
       try {
-        await this.#onSettled(await this.#write(batch))
-        if (failures > 0) this.#log.info('outcomes are written again')
+        await onSettled(await this.#write(batch))
+        if (failures > 0) log.info('outcomes are written again')
         failures = 0
       } catch (error) {
         // Written or not is unknown; once more is harmless, because a settled job is no longer under its lease.
-        if (failures === 0) this.#log.warn({ err: error, jobs: batch.length }, 'outcomes could not be written yet')
+        if (failures === 0) log.warn({ err: error, jobs: batch.length }, 'outcomes could not be written yet')
         failures += 1
         isSpoiled ||= isDataError(error)
         if (this.#isGivingUp) break
-        if (isDataError(error) && batch.length === 1) await this.#abandon(batch)
-        else this.#waiting = [...batch, ...this.#waiting]
+        const isFound = isDataError(error) && batch.length === 1
+        this.#waiting = [...(isFound ? batch.map((one) => this.#spell(one)) : batch), ...this.#waiting]
         await sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures))
       }
     }
@@ -82,35 +94,32 @@ export class Settler {
     this.#isFlushing = false
   }
 
-  /** An outcome the database cannot hold: once its lease is ended, the job counts as lost and is tried again. */
-  async #abandon(batch: readonly Settlement[]): Promise<void> {
-    this.#log.error({ jobs: batch.map(({ job }) => job.id) }, 'an outcome cannot be written')
-    await this.#onSettled(batch.map((settlement) => ({ settlement, as: 'lost' })))
-    // Should the database be away now: workers look for orphans again and again.
-    await returnOrphans(this.#pool).catch(() => undefined)
+  /** An outcome the database cannot hold becomes a failed attempt that says so. */
+  #spell({ job: { id, leaseId, position } }: Settlement): Settlement {
+    this.#options.log.error({ job: id }, 'an outcome cannot be written')
+    const facts = describeFailure(new Error('the outcome of the attempt cannot be stored'))
+    return { kind: 'failed', job: { id, leaseId, position, durationMs: 0, waitMs: 0, ...facts, permanent: false } }
   }
 
   async #write(batch: readonly Settlement[]): Promise<Settled[]> {
-    const completed = batch.flatMap((settlement) => (settlement.kind === 'completed' ? [settlement] : []))
-    const failed = batch.flatMap((settlement) => (settlement.kind === 'failed' ? [settlement] : []))
-    const postponed = batch.flatMap((settlement) => (settlement.kind === 'postponed' ? [settlement] : []))
-    const [done, failures, back] = await Promise.all([
-      completed.length > 0 ? completeJobs(this.#pool, completed.map(jobOf)) : new Set<string>(),
-      failed.length > 0 ? failJobs(this.#pool, failed.map(jobOf)) : new Map<string, { dead: boolean }>(),
-      postponed.length > 0 ? postponeJobs(this.#pool, postponed.map(jobOf)) : new Set<string>(),
+    const { pool, isLast } = this.#options
+    const byKind = groupBy(batch, ({ kind }) => kind)
+    const jobsOf = <Job>(kind: Settlement['kind']) => (byKind.get(kind) ?? []).map(({ job }) => job as Job)
+    const [done, failures, back, stopped] = await Promise.all([
+      completeJobs(pool, jobsOf<CompletedJob>('completed'), isLast),
+      failJobs(pool, jobsOf<FailedJob>('failed')),
+      postponeJobs(pool, jobsOf<PostponedJob>('postponed')),
+      cancelJobs(pool, jobsOf<CancelledJob>('cancelled')),
     ])
-    return [
-      ...completed.map(
-        (settlement): Settled => ({ settlement, as: done.has(settlement.job.id) ? 'completed' : 'lost' }),
-      ),
-      ...failed.map((settlement): Settled => {
-        const failure = failures.get(settlement.job.id)
+    return batch.map((settlement): Settled => {
+      const { kind, job } = settlement
+      if (kind === 'failed') {
+        const failure = failures.get(job.id)
         return { settlement, as: failure ? (failure.dead ? 'dead' : 'retried') : 'lost' }
-      }),
-      ...postponed.map(
-        (settlement): Settled => ({ settlement, as: back.has(settlement.job.id) ? 'postponed' : 'lost' }),
-      ),
-    ]
+      }
+      const ids = kind === 'completed' ? done : kind === 'postponed' ? back : stopped
+      return { settlement, as: ids.has(job.id) ? kind : 'lost' }
+    })
   }
 }
 
@@ -118,8 +127,4 @@ export class Settler {
 function isDataError(error: unknown): boolean {
   const { code } = error as { code?: unknown }
   return typeof code === 'string' && /^2[23]...$/.test(code)
-}
-
-function jobOf<Job>(settlement: { job: Job }): Job {
-  return settlement.job
 }

@@ -3,7 +3,7 @@ import type pg from 'pg'
 /** What the engine's statements run on: the system role's pool, or one of its connections inside a transaction. */
 export type Sql = {
   query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
-    text: string,
+    statement: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>>
 }

@@ -7,9 +7,11 @@ export type TaskItem<Payload> = { job: ClaimedJob; payload: Payload }
 
 export type TaskContext<Services> = {
   services: Services
-  /** Aborted when the time is up, the lease is lost or the worker must stop. */
-  signal: AbortSignal
-  log: Log
+  /** Aborted when the time is up, the lease is lost, a person stops the job or the worker must stop. */
+  readonly signal: AbortSignal
+  readonly log: Log
+  /** Shows how far a job is: percentage 0 to 100, and in words what it is at. Written now and then, not at each call. */
+  report: (job: ClaimedJob, percentage: number, message?: string) => void
 }
 
 /** What became of one item of a batch. `error` decides as if it had been thrown for that job alone. */

@@ -19,8 +19,11 @@ export class TaskLine<Services> {
   readonly #concurrency: number
   #gathering: TaskItem<unknown>[] = []
   #ready: TaskItem<unknown>[][] = []
+  /** Where #ready begins: taking from the front of a long array moves all of it. */
+  #next = 0
   #linger: NodeJS.Timeout | undefined
-  readonly #running = new Set<Promise<void>>()
+  #running = 0
+  #onIdle = () => {}
 
   constructor(options: Options<Services>) {
     this.#options = options
@@ -35,54 +38,83 @@ export class TaskLine<Services> {
     return this.#size * this.#concurrency
   }
 
-  /** A job that was tried before runs alone: what spoiled its batch must not spoil another. */
+  /** A job that was tried before runs alone: what spoiled its batch must not spoil another. Call `pump` after the last. */
   add(item: TaskItem<unknown>): void {
-    if (item.job.attempt > 1) this.#ready.push([item])
+    if (item.job.attempt > 1 || this.#size === 1) this.#ready.push([item])
     else this.#gathering.push(item)
     if (this.#gathering.length >= this.#size) this.#closeBatch()
-    else this.#linger ??= setTimeout(() => this.#closeBatch(), this.#lingerMs)
-    this.pump()
+    else if (this.#gathering.length > 0) this.#linger ??= setTimeout(() => this.#lingered(), this.#lingerMs)
   }
 
   /** Starts what may start. Jobs whose lease is in doubt wait for the next heartbeat; those of a lost one are dropped. */
   pump(): void {
     const { task, isTrusted, isLost, onLost, runBatch } = this.#options
-    for (let waiting = this.#ready.length; waiting > 0 && this.#running.size < this.#concurrency; waiting -= 1) {
-      const batch = this.#ready.shift() as TaskItem<unknown>[]
+    let looks = this.#ready.length - this.#next
+    while (looks > 0 && this.#running < this.#concurrency) {
+      looks -= 1
+      const batch = this.#take()
       const lost = batch.filter(({ job }) => isLost(job.leaseId))
       if (lost.length > 0) onLost(lost.map(({ job }) => job))
-      const held = batch.filter(({ job }) => !isLost(job.leaseId))
+      const held = lost.length > 0 ? batch.filter(({ job }) => !isLost(job.leaseId)) : batch
       if (held.length === 0) continue
       if (!held.every(({ job }) => isTrusted(job.leaseId))) {
         this.#ready.push(held)
         continue
       }
-      const run = runBatch(task, held).finally(() => {
-        this.#running.delete(run)
-        this.pump()
-      })
-      this.#running.add(run)
+      this.#running += 1
+      void runBatch(task, held).then(() => this.#ended())
     }
   }
 
   /** Takes back what has not begun: nothing more begins after this. */
   clear(): ClaimedJob[] {
     clearTimeout(this.#linger)
-    const waiting = [...this.#ready.flat(), ...this.#gathering].map(({ job }) => job)
+    const waiting = [...this.#ready.slice(this.#next).flat(), ...this.#gathering].map(({ job }) => job)
     this.#ready = []
+    this.#next = 0
     this.#gathering = []
     return waiting
   }
 
+  /** Takes back one job that has not begun; undefined if it is not here. */
+  remove(jobId: string): ClaimedJob | undefined {
+    const isIt = ({ job }: TaskItem<unknown>) => job.id === jobId
+    for (const batch of [this.#gathering, ...this.#ready.slice(this.#next)]) {
+      const at = batch.findIndex(isIt)
+      if (at >= 0) return batch.splice(at, 1)[0]?.job
+    }
+    return undefined
+  }
+
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
-    await Promise.all(this.#running)
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+
+  #ended(): void {
+    this.#running -= 1
+    if (this.#running === 0) this.#onIdle()
+    this.pump()
+  }
+
+  #take(): TaskItem<unknown>[] {
+    const batch = this.#ready[this.#next] as TaskItem<unknown>[]
+    this.#next += 1
+    if (this.#next === this.#ready.length || this.#next > 1_000) {
+      this.#ready = this.#ready.slice(this.#next)
+      this.#next = 0
+    }
+    return batch
+  }
+
+  #lingered(): void {
+    this.#closeBatch()
+    this.pump()
   }
 
   #closeBatch(): void {
     clearTimeout(this.#linger)
     this.#linger = undefined
     while (this.#gathering.length > 0) this.#ready.push(this.#gathering.splice(0, this.#size))
-    this.pump()
   }
 }

@@ -1,11 +1,13 @@
 import { Redis } from 'ioredis'
+import type pg from 'pg'
 import type { Log } from '#platform/log.ts'
+import { PostgresSignals } from './postgresSignals.ts'
 
 /** Tells workers that a queue has work. A hint: workers poll anyway, so nothing here ever fails or waits. */
 export type WakeUp = {
   announce: (queueNames: readonly string[]) => void
-  /** Calls back whenever one of the queues is announced. Returns what ends it. */
-  listen: (queueNames: readonly string[], onWake: () => void) => () => void
+  /** Calls back with a queue's name whenever it is announced. Returns what ends it. */
+  listen: (queueNames: readonly string[], onWake: (queueName: string) => void) => () => void
   close: () => void
 }
 
@@ -17,14 +19,72 @@ export function wakeChannel(queueName: string): string {
 }
 
 /**
- * Wake-ups over Redis, or none without it. Redis may be away at any time, from the start too: one line in the log when
- * it goes, one when it is back.
+ * Wake-ups over Redis while there is one, else over PostgreSQL's LISTEN and NOTIFY (with `pool`), else none. Redis may be
+ * away at any time, from the start too: one line in the log when it goes, one when it is back.
  */
-export function makeWakeUp(redisUrl: string | undefined, log: Log): WakeUp {
-  if (!redisUrl) return { announce: () => {}, listen: () => () => {}, close: () => {} }
-  const open: Redis[] = []
-  const connect = (purpose: string) => {
-    const redis = new Redis(redisUrl, {
+export function makeWakeUp(redisUrl: string | undefined, log: Log, pool?: pg.Pool): WakeUp {
+  const signals = pool && new PostgresSignals(pool)
+  const redis = redisUrl ? new RedisSignals(redisUrl, log) : undefined
+  return {
+    announce(queueNames) {
+      if (queueNames.length === 0) return
+      if (redis?.isReady) redis.announce(queueNames)
+      else signals?.announce(queueNames)
+    },
+    listen(queueNames, onWake) {
+      // Both: whoever announces may see Redis while we don't, or the other way round.
+      const ends = [redis?.listen(queueNames, onWake), signals?.listen(queueNames, onWake)]
+      return () => {
+        for (const end of ends) end?.()
+      }
+    },
+    close() {
+      redis?.close()
+      signals?.close()
+    },
+  }
+}
+
+class RedisSignals {
+  readonly #url: string
+  readonly #log: Log
+  readonly #open: Redis[] = []
+  readonly #publisher: Redis
+
+  constructor(url: string, log: Log) {
+    this.#url = url
+    this.#log = log
+    this.#publisher = this.#connect('queue-announce')
+  }
+
+  get isReady(): boolean {
+    return this.#publisher.status === 'ready'
+  }
+
+  announce(queueNames: readonly string[]): void {
+    for (const name of queueNames) this.#publisher.publish(wakeChannel(name), '').catch(() => {})
+  }
+
+  listen(queueNames: readonly string[], onWake: (queueName: string) => void): () => void {
+    const names = new Map(queueNames.map((name) => [wakeChannel(name), name]))
+    const subscriber = this.#connect('queue-listen')
+    // ioredis repeats subscriptions after a reconnect, but only those that once succeeded.
+    subscriber.on('ready', () => {
+      subscriber.subscribe(...names.keys()).catch(() => {})
+    })
+    subscriber.on('message', (channel: string) => {
+      const name = names.get(channel)
+      if (name) onWake(name)
+    })
+    return () => subscriber.disconnect()
+  }
+
+  close(): void {
+    for (const redis of this.#open) redis.disconnect()
+  }
+
+  #connect(purpose: string): Redis {
+    const redis = new Redis(this.#url, {
       connectionName: purpose,
       // A wake-up that cannot be sent now is worth nothing later.
       enableOfflineQueue: false,
@@ -32,35 +92,16 @@ export function makeWakeUp(redisUrl: string | undefined, log: Log): WakeUp {
       commandTimeout: 1_000,
       retryStrategy: (attempt) => Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(attempt, 6)),
     })
-    reportOutages(redis, log)
-    open.push(redis)
+    reportOutages(redis, this.#log)
+    this.#open.push(redis)
     return redis
-  }
-  const publisher = connect('queue-announce')
-  return {
-    announce(queueNames) {
-      if (publisher.status !== 'ready') return
-      for (const name of queueNames) publisher.publish(wakeChannel(name), '').catch(() => {})
-    },
-    listen(queueNames, onWake) {
-      const subscriber = connect('queue-listen')
-      // ioredis repeats subscriptions after a reconnect, but only those that once succeeded.
-      subscriber.on('ready', () => {
-        subscriber.subscribe(...queueNames.map(wakeChannel)).catch(() => {})
-      })
-      subscriber.on('message', onWake)
-      return () => subscriber.disconnect()
-    },
-    close() {
-      for (const redis of open) redis.disconnect()
-    },
   }
 }
 
 function reportOutages(redis: Redis, log: Log): void {
   let isAway = false
   redis.on('error', (error) => {
-    if (!isAway) log.warn({ err: error }, 'Redis is away; workers find their jobs by polling')
+    if (!isAway) log.warn({ err: error }, 'Redis is away; workers are woken by PostgreSQL')
     isAway = true
   })
   redis.on('ready', () => {

@@ -4,7 +4,7 @@ import { parsePageArgs } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
 import { findSubject } from '../services/jobs.ts'
-import type { QueueRow } from '../services/rows.ts'
+import type { JobRow, QueueRow } from '../services/rows.ts'
 
 /** The queue of anything that names one. Queues are never deleted. */
 export const ofQueue = {
@@ -23,9 +23,16 @@ function mayReadPayloads({ kind, roles }: Caller): boolean {
 const payload = <Payload>(row: { payload: Payload }, _args: unknown, { caller }: Context): Payload | null =>
   mayReadPayloads(caller) ? row.payload : null
 
+/** Since when a job is in work; null when it is not. */
+const inWork = async ({ id, status }: JobRow, { loaders }: Context) =>
+  status === 'queued' ? loaders.inWork.load(id) : null
+
 export const job: JobResolvers = {
   ...ofQueue,
   payload,
+  status: async (row, _args, context) => ((await inWork(row, context)) ? 'processing' : row.status),
+  attemptCount: async (row, _args, context) => row.attemptCount + ((await inWork(row, context)) ? 1 : 0),
+  startedAt: async (row, _args, context) => (await inWork(row, context))?.startedAt ?? row.startedAt,
   result: ({ result }, _args, { caller }) => (mayReadPayloads(caller) ? result : null),
   __resolveReference: ({ id }, { loaders }) => loaders.jobs.load(id),
   subject: async (row, _args, { loaders }) => {

@@ -53,7 +53,8 @@ export async function batchJobPages(
           table: 'jobs',
           ...LISTS[list],
           parentIds: group.map(({ parentId }) => parentIdOf(parentId)),
-          sort: [{ column: 'created_at', direction: 'desc' }],
+          // Ids are UUIDv7: in order of arrival.
+          sort: [{ column: 'id', direction: 'desc' }],
           first,
           after,
         }),

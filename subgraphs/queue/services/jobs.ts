@@ -2,7 +2,8 @@ import type { JobFilter } from '#graphql/queue'
 import { type Connection, findPage } from '#platform/database/pages.ts'
 import { filterId, isUuid } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
-import { openReader, tenantOfFilter } from './reader.ts'
+import { findHeldJobs, findJobsInWork, type InWork } from './inWork.ts'
+import { openReader, type Reader, tenantOfFilter } from './reader.ts'
 import type { JobRow } from './rows.ts'
 
 type ListArguments = { first?: number | null; after?: string | null; filter?: JobFilter | null }
@@ -11,23 +12,32 @@ type ListArguments = { first?: number | null; after?: string | null; filter?: Jo
 export async function findJobs(context: ReadContext, { first, after, filter }: ListArguments) {
   const tenantId = filterId(tenantOfFilter(context.caller, filter?.tenantId))
   const reader = await openReader(context, 'Job')
-  // Ids are UUIDv7: over all tenants they give the same order from an index that needs no tenant.
-  const sort = reader.tenantId || tenantId ? (['createdAt', 'id'] as const) : (['id'] as const)
   const page = await findPage(reader.prisma.job, {
     where: {
       tenantId,
       queueName: filter?.queueName ?? undefined,
-      status: filter?.status ? { in: [...new Set(filter.status)] } : undefined,
+      ...(filter?.status && (await statusCondition(reader, filter.status))),
       jobType: filter?.jobType ?? undefined,
       correlationId: filter?.correlationId ?? undefined,
       campaignId: filterId(filter?.campaignId),
       queuedAt: filter?.queued ? { gte: filter.queued.from, lt: filter.queued.to } : undefined,
     },
-    sort: sort.map((field) => ({ field, direction: 'desc' as const })),
+    // Ids are UUIDv7: in order of arrival.
+    sort: [{ field: 'id', direction: 'desc' }],
     first,
     after,
   })
   return page as Connection<JobRow>
+}
+
+/** The table knows no job in work: such a job is a queued one that a lease holds. */
+async function statusCondition(reader: Reader, asked: readonly JobRow['status'][]) {
+  const statuses = new Set(asked)
+  const stored = [...statuses].filter((status) => status !== 'processing')
+  if (statuses.has('processing') === statuses.has('queued')) return { status: { in: stored } }
+  const inWork = await findJobsInWork(reader)
+  if (statuses.has('queued')) return { status: { in: stored }, NOT: { status: 'queued', id: { in: inWork } } }
+  return { OR: [{ status: { in: stored } }, { status: 'queued', id: { in: inWork } }] }
 }
 
 /** Jobs by id, of the caller's tenant or, for staff, of any; null for what is not there. */
@@ -38,6 +48,12 @@ export async function batchJobs(context: ReadContext, ids: readonly string[]): P
   const rows = (await prisma.job.findMany({ where: { id: { in: known } } })) as JobRow[]
   const byId = new Map(rows.map((row) => [row.id, row]))
   return ids.map((id) => byId.get(id.toLowerCase()) ?? null)
+}
+
+/** Since when jobs that have no outcome are in work; null for those that are not. */
+export async function batchInWork(context: ReadContext, ids: readonly string[]): Promise<(InWork | null)[]> {
+  const held = await findHeldJobs(await openReader(context, 'Job'), ids)
+  return ids.map((id) => held.get(id) ?? null)
 }
 
 /**

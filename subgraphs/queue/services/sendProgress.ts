@@ -15,9 +15,10 @@ type Counts = { campaignId: string; queued: number; sending: number; sent: numbe
 const RATE_MINUTES = 10
 
 const COUNT = `
+  WITH in_work AS MATERIALIZED (SELECT id FROM my_jobs_in_work() WHERE queue_name = 'email-sending')
   SELECT campaign_id AS "campaignId",
-    count(*) FILTER (WHERE status = 'queued')::int AS queued,
-    count(*) FILTER (WHERE status = 'processing')::int AS sending,
+    count(*) FILTER (WHERE status = 'queued' AND id NOT IN (SELECT id FROM in_work))::int AS queued,
+    count(*) FILTER (WHERE status = 'queued' AND id IN (SELECT id FROM in_work))::int AS sending,
     count(*) FILTER (WHERE status = 'completed')::int AS sent,
     count(*) FILTER (WHERE status = 'failed')::int AS failed,
     count(*) FILTER (WHERE status = 'completed'

@@ -30,8 +30,9 @@ export const columnRules: Rule[] = [
       SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = 'created_at' AND NOT a.attisdropped)`,
   },
   {
-    name: 'updated_at is kept by a trigger, whoever writes',
-    offenders: `SELECT c.name FROM (${COLUMNS}) AS c WHERE c.attname = 'updated_at' AND NOT EXISTS (
+    name: 'updated_at is kept by a trigger, whoever writes, unless its comment says otherwise',
+    offenders: `SELECT c.name FROM (${COLUMNS}) AS c WHERE c.attname = 'updated_at'
+      AND col_description(c.attrelid, c.attnum) NOT LIKE '%without a trigger' AND NOT EXISTS (
       SELECT FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
       WHERE g.tgrelid = c.attrelid AND p.proname = 'touch_updated_at')`,
   },

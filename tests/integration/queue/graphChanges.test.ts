@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
+import { findCancelled } from '../../../subgraphs/queue/engine/progress.ts'
 import { demo, enqueue, makeWorker, request, rival, until } from './queueDatabase.ts'
 import {
   findAudits,
@@ -56,13 +57,14 @@ describe('changing jobs', () => {
     expect((await tier.ask(RETRY, { id }, owner)).data.retryJob.job.status).toBe('QUEUED')
   })
 
-  test('a job in work or done is neither retried nor cancelled', async () => {
+  test('a job in work is not retried, but asked to stop; one that is done is neither retried nor cancelled', async () => {
     const [id] = await enqueue(tier.sql, request({ queueName: 'content-archival' }))
     const workerId = await makeWorker(tier.sql)
     await claimJobs(tier.sql, { workerId, queueName: 'content-archival', limit: 1, leaseMs: 60_000 })
     expect(await code(RETRY, id, owner)).toBe('CONFLICT')
-    expect(await code(CANCEL, id, owner)).toBe('CONFLICT')
-    await tier.sql.query(`UPDATE jobs SET status = 'completed', lease_id = NULL WHERE id = $1`, [id])
+    expect((await tier.ask(CANCEL, { id }, owner)).data.cancelJob.job).toEqual({ id, status: 'PROCESSING' })
+    expect(await findCancelled(tier.sql)).toEqual([id])
+    await tier.sql.query(`UPDATE jobs SET status = 'completed' WHERE id = $1`, [id])
     expect(await code(RETRY, id, owner)).toBe('CONFLICT')
     expect(await code(CANCEL, id, owner)).toBe('CONFLICT')
   })

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { completeJobs, failJobs, postponeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
 import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
-import { extendLeases, reapLeases, returnOrphans } from '../../../subgraphs/queue/engine/lease.ts'
+import { extendLeases, reapLeases } from '../../../subgraphs/queue/engine/lease.ts'
 import { Reaper } from '../../../subgraphs/queue/engine/reaper.ts'
 import { enqueue, makeWorker, openQueueDatabase, type QueueDatabase, readJobs, request } from './queueDatabase.ts'
 
@@ -89,13 +89,19 @@ describe('leases', () => {
     expect((await reapLeases(queue.sql)).leases).toBe(0)
   })
 
-  test('jobs under a lease that is no more find back into their queue', async () => {
-    const ids = await enqueue(queue.sql, request())
-    await claim()
-    expect(await returnOrphans(queue.sql)).toEqual([])
-    await queue.sql.query('DELETE FROM worker_leases')
-    expect(await returnOrphans(queue.sql)).toEqual([QUEUE])
-    expect((await readJobs(queue.sql, ids))[0]?.status).toBe('queued')
+  test('a job given back is nobody’s: the lease it came from is neither counted nor taken away with it', async () => {
+    const [id] = (await enqueue(queue.sql, request(), request())) as [string, string]
+    const [first, second] = await take()
+    await postponeJobs(queue.sql, [{ ...first, delayMs: 0 }])
+    const [again] = await take()
+    expect(again.id).toBe(first.id)
+    await queue.sql.query(`UPDATE worker_leases SET expires_at = now() - interval '1 second' WHERE id = $1`, [
+      first.leaseId,
+    ])
+    expect((await reapLeases(queue.sql)).leases).toBe(1)
+    expect(await readJobs(queue.sql, [id])).toMatchObject([{ attempt_count: 1, lease_id: again.leaseId }])
+    expect(await completeJobs(queue.sql, [{ ...second, durationMs: 1 } as never])).toEqual(new Set())
+    expect(await completeJobs(queue.sql, [{ ...again, durationMs: 1 }])).toEqual(new Set([id]))
   })
 
   test('heartbeats and acknowledgements of many leases never deadlock', async () => {

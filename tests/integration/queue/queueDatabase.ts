@@ -64,10 +64,12 @@ type JobState = {
   last_error_message: string | null
 }
 
-/** Jobs as they stand, in the order of the ids. */
+/** Jobs as they stand, in the order of the ids; one that a lease holds is in work, and its attempt counts. */
 export async function readJobs(sql: QueueDatabase['sql'], ids: readonly string[]): Promise<JobState[]> {
   const { rows } = await sql.query<JobState>(
-    'SELECT id, status, attempt_count, lease_id, run_at, last_error_message FROM jobs WHERE id = ANY($1)',
+    `SELECT j.id, CASE WHEN w.id IS NULL THEN j.status ELSE 'processing' END AS status,
+       j.attempt_count + (w.id IS NOT NULL)::int AS attempt_count, w.lease_id, j.run_at, j.last_error_message
+     FROM jobs j LEFT JOIN jobs_in_work(NULL) w ON w.tenant_id = j.tenant_id AND w.id = j.id WHERE j.id = ANY($1)`,
     [ids],
   )
   return ids.map((id) => rows.find((row) => row.id === id) as JobState)

@@ -196,8 +196,9 @@ describe('a database that goes away while an outcome it cannot hold is set aside
     const pool = new Proxy(queue.sql, {
       get(target, name) {
         if (name !== 'query') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name)
-        return (text: string, values?: unknown[]) => {
-          if (!text.includes('WITH orphan') || failures++ > 0) return target.query(text, values)
+        return (statement: string | { text: string }, values?: unknown[]) => {
+          const text = typeof statement === 'string' ? statement : statement.text
+          if (!text.includes('failure AS') || failures++ > 0) return target.query(statement as string, values)
           return Promise.reject(Object.assign(new Error('gone'), { code: 'ECONNRESET' }))
         }
       },
@@ -210,6 +211,9 @@ describe('a database that goes away while an outcome it cannot hold is set aside
     await until(() => failures > 0)
     const good = await enqueue(queue.sql, request())
     await allIn(good, 'completed')
+    expect((await readJobs(queue.sql, [bad as string]))[0]?.last_error_message).toBe(
+      'the outcome of the attempt cannot be stored',
+    )
     await queue.sql.query('DELETE FROM jobs WHERE id = $1', [bad])
   })
 })

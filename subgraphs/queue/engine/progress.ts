@@ -1,0 +1,41 @@
+import type { ClaimedJob } from './job.ts'
+import type { Sql } from './sql.ts'
+
+type Report = { tenantId: string; percentage: number; message: string | null }
+
+const WRITE = `
+  UPDATE jobs j SET progress_percentage = p.percentage, progress_message = p.message, updated_at = clock_timestamp()
+  FROM jsonb_to_recordset($1::jsonb) AS p("tenantId" uuid, id uuid, percentage int, message text)
+  WHERE j.tenant_id = p."tenantId" AND j.id = p.id AND j.status = 'queued'`
+
+const CANCELLED = `SELECT id FROM jobs WHERE status = 'queued' AND cancel_requested_at IS NOT NULL`
+
+/** Progress that tasks report, kept until the next write: of each job only the latest. */
+export class ProgressBoard {
+  #reports = new Map<string, Report>()
+
+  /** @param percentage 0 to 100; what lies outside is taken for the nearer end */
+  report({ id, tenantId }: ClaimedJob, percentage: number, message?: string): void {
+    const rounded = Math.round(Math.min(100, Math.max(0, percentage)) || 0)
+    const text = message?.slice(0, 1_000).replaceAll(/[\0\p{Surrogate}]/gu, '\u{fffd}') ?? null
+    this.#reports.set(id, { tenantId, percentage: rounded, message: text })
+  }
+
+  /** Forgets a job that has ended: its outcome says more. */
+  forget(jobId: string): void {
+    this.#reports.delete(jobId)
+  }
+
+  async write(sql: Sql): Promise<void> {
+    if (this.#reports.size === 0) return
+    const reports = [...this.#reports].map(([id, report]) => ({ id, ...report }))
+    this.#reports = new Map()
+    await sql.query(WRITE, [JSON.stringify(reports)])
+  }
+}
+
+/** Running jobs that somebody wants stopped, whoever runs them: a look into a small index. */
+export async function findCancelled(sql: Sql): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(CANCELLED)
+  return rows.map(({ id }) => id)
+}
