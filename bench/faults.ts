@@ -2,7 +2,7 @@
  * Whether the queue keeps its promises while workers, Redis and PostgreSQL are killed, stopped and restarted.
  *
  * After `--`: `--seed N` and `--jobs N` (100,000 unless given) repeat a run; `--only KIND,…` leaves out other faults.
- * Exits with 1 when a promise was broken.
+ * Exits with 1 when a promise was broken, or a fault met with nothing.
  */
 import { parseArgs } from 'node:util'
 import { planRun, runFaults } from '../tests/faults/queue/run.ts'

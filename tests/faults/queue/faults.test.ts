@@ -14,7 +14,9 @@ let child: ChildProcess | undefined
 afterEach(() => void child?.stdin?.end())
 
 test('no fault of a worker, Redis or Postgres loses a job, completes one twice or leaves one behind', async () => {
-  const { result, log } = await run({ seed: SEED, jobs: JOBS })
+  let { result, log } = await run({ seed: SEED, jobs: JOBS })
+  // On a machine that is busy a fault may come too late for anything: that decides nothing, so it has a second try.
+  if (!result.passed && result.violations.length === 0) ({ result, log } = await run({ seed: SEED, jobs: JOBS }))
   if (!result.passed) {
     throw new Error(
       [

@@ -3,7 +3,8 @@ import { checkLedger } from './ledger.ts'
 import { checkKilled, checkLiving } from './recovery.ts'
 import type { FaultKind } from './schedule.ts'
 
-export type Verdict = Finding & { passed: boolean }
+/** `unproved`: planned faults that met with nothing, on a machine too busy for instance. Such a run decides nothing. */
+export type Verdict = Finding & { unproved: string[]; passed: boolean }
 
 /** The numbers without which a kind of fault proved nothing: each must be above zero if it was planned. */
 const PROOF: Partial<Record<FaultKind, string>> = {
@@ -29,8 +30,8 @@ export function judge(evidence: Evidence): Verdict {
     const needed = PROOF[kind]
     return needed && !counts[needed] ? [`${kind} proved nothing: ${needed}: 0`] : []
   })
-  const violations = [...findings.flatMap((finding) => finding.violations), ...unproved, ...evidence.mishaps]
-  return { violations, counts, passed: violations.length === 0 }
+  const violations = [...findings.flatMap((finding) => finding.violations), ...evidence.mishaps]
+  return { violations, unproved, counts, passed: violations.length + unproved.length === 0 }
 }
 
 /**
@@ -125,10 +126,11 @@ export function describeHistory({ violations }: Finding, evidence: Evidence, sta
 }
 
 /** The verdict in words: what was found, in full up to a point, and on what grounds. */
-export function describeVerdict({ passed, violations, counts }: Verdict): string {
+export function describeVerdict({ passed, violations, unproved, counts }: Verdict): string {
   const SHOWN = 20
   const grounds = Object.entries(counts).map(([what, count]) => `${String(Math.round(count)).padStart(9)}  ${what}`)
   const found = violations.slice(0, SHOWN).map((violation) => `  ${violation}`)
   if (violations.length > SHOWN) found.push(`  … and ${violations.length - SHOWN} more`)
-  return [...grounds, '', passed ? 'PASSED' : `FAILED: ${violations.length} violations`, ...found].join('\n')
+  const decision = passed ? 'PASSED' : violations.length > 0 ? `FAILED: ${violations.length} violations` : 'UNDECIDED'
+  return [...grounds, '', decision, ...found, ...unproved.map((what) => `  ${what}`)].join('\n')
 }
