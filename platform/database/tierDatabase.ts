@@ -54,8 +54,9 @@ export function openTierDatabase<Client extends object>(
     statement_timeout: statementTimeoutMs,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    // Prisma reads timestamptz as if the session were in UTC.
-    options: '-c TimeZone=UTC',
+    // Prisma reads timestamptz as if the session were in UTC. A client that stands still while an answer is sent to it
+    // would keep its transaction, and the locks it holds, for as long as it stands: no statement timeout ends that wait.
+    options: `-c TimeZone=UTC -c tcp_user_timeout=${CONNECT_TIMEOUT_MS}`,
     Client: statements.clientClass(),
   }
   const tenantSql = new TenantPool({ ...poolConfig, connectionString: options.url, unnamedStatements })

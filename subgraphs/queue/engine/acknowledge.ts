@@ -24,18 +24,26 @@ export type PostponedJob = HeldJob & { delayMs: number; reason?: string | null }
 /** A running job that a person stopped. */
 export type CancelledJob = HeldJob & { durationMs: number; waitMs: number }
 
-// Writing the lease first fences: once it was taken away there is no row to write, and nothing below happens. It also
-// keeps one order of locks, lease then jobs, with the reaper. Jobs are named by their place in the lease, whose arrays hold
-// their ids: sending those for every job costs more than looking them up.
-const LEASE = 'UPDATE worker_leases SET unsettled = unsettled - $2 WHERE id = $1 RETURNING tenant_ids, job_ids'
+// Locking the lease first fences: once it was taken away there is no row to lock, and nothing below happens. It also keeps
+// one order of locks, lease then jobs, with the reaper. Jobs are named by their place in the lease, whose arrays hold their
+// ids: sending those for every job costs more than looking them up.
+const LEASE = 'SELECT tenant_ids, job_ids FROM worker_leases WHERE id = $1 FOR UPDATE'
 const WHOLE_LEASE = 'DELETE FROM worker_leases WHERE id = $1 RETURNING tenant_ids, job_ids'
 
+// By what was settled, not by what was sent: an acknowledgement whose answer was lost is sent again.
+const COUNT_DOWN = `
+  counted AS (
+    UPDATE worker_leases SET unsettled = unsettled - (SELECT count(*) FROM settled) WHERE id = $1
+  )`
+
 /** A job given back may be claimed anew while this lease lasts, so it is taken out of it. */
-const LEASE_WITHOUT = `
-  UPDATE worker_leases SET unsettled = unsettled - $2, job_ids = ARRAY (
-    SELECT CASE WHEN place = ANY($4::int[]) THEN '00000000-0000-0000-0000-000000000000' ELSE id END
-    FROM unnest(job_ids) WITH ORDINALITY AS h (id, place) ORDER BY place)
-  WHERE id = $1 RETURNING old.tenant_ids, old.job_ids`
+const COUNT_DOWN_AND_TAKE_OUT = `
+  counted AS (
+    UPDATE worker_leases SET unsettled = unsettled - (SELECT count(*) FROM settled), job_ids = ARRAY (
+      SELECT CASE WHEN place IN (SELECT place FROM settled) THEN '00000000-0000-0000-0000-000000000000' ELSE id END
+      FROM unnest(job_ids) WITH ORDINALITY AS h (id, place) ORDER BY place)
+    WHERE id = $1
+  )`
 
 const HELD = `
   SELECT h.tenant_id, h.id, h.place::int
@@ -50,7 +58,7 @@ const ANSWER = `
  * Outcomes come in the order of the lease, null where there is none yet, so that they are laid beside its arrays: a join by
  * place would be a nested loop under the generic plan that a prepared statement gets.
  */
-const complete = (lease: string) => `
+const complete = (lease: string, countDown: string) => `
   WITH lease AS (${lease}), settled AS (
     UPDATE jobs j
     SET status = 'completed', attempt_count = j.attempt_count + 1, completed_at = clock_timestamp(),
@@ -63,15 +71,15 @@ const complete = (lease: string) => `
   ), logged AS (
     INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms, wait_ms)
     SELECT tenant_id, id, attempt_count, 'info', 'completed', duration_ms, wait_ms FROM settled
-  )
+  )${countDown}
   ${ANSWER}`
 
 // Waits base × multiplier^(attempts - 1), at most an hour, give or take a quarter so that failures don't return in step.
 const FAIL = `
-  WITH lease AS (${LEASE_WITHOUT}), failure AS (
+  WITH lease AS (${LEASE}), failure AS (
     SELECT h.tenant_id, h.id, h.place, f.message, f.details, f.fingerprint, f.permanent, f."retryAfterMs", f."durationMs", f."waitMs"
     FROM (${HELD}) AS h
-    JOIN jsonb_to_recordset($3::jsonb) AS f(position int, message text, details jsonb, fingerprint text, permanent boolean,
+    JOIN jsonb_to_recordset($2::jsonb) AS f(position int, message text, details jsonb, fingerprint text, permanent boolean,
       "retryAfterMs" float8, "durationMs" int, "waitMs" int) ON f.position = h.place
   ), settled AS (
     UPDATE jobs j
@@ -100,11 +108,11 @@ const FAIL = `
     SELECT tenant_id, gen_random_uuid(), id, queue_name, job_type, payload, attempt_count, last_error_message,
       error_details, fingerprint, accepted_at
     FROM settled WHERE status = 'failed'
-  )
+  ), ${COUNT_DOWN_AND_TAKE_OUT}
   SELECT place, status = 'failed' AS dead FROM settled`
 
 const POSTPONE = `
-  WITH lease AS (${LEASE_WITHOUT}), settled AS (
+  WITH lease AS (${LEASE}), settled AS (
     UPDATE jobs j
     SET run_at = CASE WHEN p."delayMs" > 0 THEN clock_timestamp() + p."delayMs" * interval '1 millisecond' ELSE j.run_at END,
         is_due = p."delayMs" <= 0, updated_at = clock_timestamp(), last_error_message = coalesce(p.reason, j.last_error_message)
@@ -112,11 +120,11 @@ const POSTPONE = `
     JOIN jsonb_to_recordset($3::jsonb) AS p(position int, "delayMs" float8, reason text) ON p.position = h.place
     WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
     RETURNING h.place
-  )
+  ), ${COUNT_DOWN_AND_TAKE_OUT}
   ${ANSWER}`
 
 const CANCEL = `
-  WITH lease AS (${LEASE_WITHOUT}), settled AS (
+  WITH lease AS (${LEASE}), settled AS (
     UPDATE jobs j SET status = 'cancelled', attempt_count = j.attempt_count + 1, updated_at = clock_timestamp()
     FROM (${HELD}) AS h
     JOIN jsonb_to_recordset($3::jsonb) AS c(position int, "durationMs" int, "waitMs" int) ON c.position = h.place
@@ -125,11 +133,11 @@ const CANCEL = `
   ), logged AS (
     INSERT INTO job_logs (tenant_id, job_id, attempt_number, log_level, message, duration_ms, wait_ms)
     SELECT tenant_id, id, attempt_count, 'warning', 'stopped by a person', "durationMs", "waitMs" FROM settled
-  )
+  ), ${COUNT_DOWN_AND_TAKE_OUT}
   ${ANSWER}`
 
-const COMPLETE = { name: 'complete_jobs', text: complete(LEASE) }
-const COMPLETE_LEASE = { name: 'complete_lease', text: complete(WHOLE_LEASE) }
+const COMPLETE = { name: 'complete_jobs', text: complete(LEASE, `, ${COUNT_DOWN}`) }
+const COMPLETE_LEASE = { name: 'complete_lease', text: complete(WHOLE_LEASE, '') }
 
 /**
  * Marks jobs as done, each with its line in the log. Answers the ids that were still held: for the others the lease was
@@ -158,7 +166,7 @@ export async function completeJobs(
 export async function failJobs(sql: Sql, jobs: readonly FailedJob[]): Promise<Map<string, { dead: boolean }>> {
   const failures = new Map<string, { dead: boolean }>()
   const write = async ([leaseId, ofLease]: [string, FailedJob[]]) => {
-    const { rows } = await sql.query<{ place: number; dead: boolean }>(FAIL, parameters(leaseId, ofLease))
+    const { rows } = await sql.query<{ place: number; dead: boolean }>(FAIL, [leaseId, JSON.stringify(ofLease)])
     const ids = new Map(ofLease.map(({ position, id }) => [position, id]))
     for (const { place, dead } of rows) failures.set(ids.get(place) as string, { dead })
   }
@@ -197,7 +205,7 @@ async function settleByLease<Job extends HeldJob>(
 }
 
 function parameters(leaseId: string, jobs: readonly HeldJob[]): unknown[] {
-  return [leaseId, jobs.length, JSON.stringify(jobs), jobs.map(({ position }) => position)]
+  return [leaseId, jobs.length, JSON.stringify(jobs)]
 }
 
 function inLeaseOrder(jobs: readonly CompletedJob[]) {

@@ -3,7 +3,8 @@ import { v7 as uuidv7 } from 'uuid'
 import type { ClaimedJob } from './job.ts'
 import type { Sql } from './sql.ts'
 
-export type Claim = { leaseId: string; jobs: ClaimedJob[] }
+/** `firstSeq`: the lowest place in the order of arrival among its jobs. */
+export type Claim = { leaseId: string; jobs: ClaimedJob[]; firstSeq: number }
 
 export type ClaimOptions = {
   /** A registered worker. */
@@ -17,6 +18,11 @@ export type ClaimOptions = {
   afterTenant?: string
   /** Begin with low priorities. One claim in ten should, so that none of them starves. */
   fromBelow?: boolean
+  /**
+   * Look only at jobs from this place in the order of arrival on. What is done leaves dead entries at the front of the
+   * claim's index until they are vacuumed; this steps over them without visiting the table.
+   */
+  fromSeq?: number
 }
 
 export const FIRST_TENANT = '00000000-0000-0000-0000-000000000000'
@@ -32,12 +38,13 @@ const FIND_WORK = `
 /** What the log's column holds. */
 const LONGEST_WAIT_MS = 2_147_483_647
 
-const CLAIM_JOBS = 'SELECT * FROM claim_jobs($1, $2, $3, $4, $5, $6, $7)'
+const CLAIM_JOBS = 'SELECT * FROM claim_jobs($1, $2, $3, $4, $5, $6, $7, $8)'
 
 /** The columns of claim_jobs, in its order. */
 type Row = [
   tenantId: string,
   id: string,
+  seq: number,
   jobType: string,
   payload: unknown,
   attempt: number,
@@ -63,16 +70,21 @@ export async function findQueuesWithWork(sql: Sql, queueNames: readonly string[]
  * limits. Two claimers never get the same job. Null when there is nothing to do, the queue is paused or at a limit.
  */
 export async function claimJobs(pool: pg.Pool, options: ClaimOptions): Promise<Claim | null> {
-  const { workerId, queueName, limit, leaseMs, afterTenant = FIRST_TENANT, fromBelow = false } = options
+  const { workerId, queueName, limit, leaseMs, afterTenant = FIRST_TENANT, fromBelow = false, fromSeq = 0 } = options
   const leaseId = uuidv7()
   const { rows } = await pool.query<Row>({
     name: 'claim_jobs',
     text: CLAIM_JOBS,
-    values: [queueName, workerId, leaseId, limit, leaseMs, afterTenant, fromBelow],
+    values: [queueName, workerId, leaseId, limit, leaseMs, afterTenant, fromBelow, fromSeq],
     rowMode: 'array',
   })
   if (rows.length === 0) return null
-  return { leaseId, jobs: rows.map((row, index) => readRow(row, { queueName, leaseId, position: index + 1 })) }
+  const firstSeq = rows.reduce((lowest, row) => Math.min(lowest, row[2]), Number.POSITIVE_INFINITY)
+  return {
+    leaseId,
+    firstSeq,
+    jobs: rows.map((row, index) => readRow(row, { queueName, leaseId, position: index + 1 })),
+  }
 }
 
 function readRow(row: Row, place: Pick<ClaimedJob, 'queueName' | 'leaseId' | 'position'>): ClaimedJob {
@@ -80,17 +92,17 @@ function readRow(row: Row, place: Pick<ClaimedJob, 'queueName' | 'leaseId' | 'po
     id: row[1],
     tenantId: row[0],
     queueName: place.queueName,
-    jobType: row[2],
-    payload: row[3],
-    attempt: row[4],
-    maxAttempts: row[5],
-    queuedAtMs: row[6],
-    waitMs: Math.min(Math.round(row[7]), LONGEST_WAIT_MS),
-    correlationId: row[8],
-    userId: row[9],
-    subjectTypename: row[10],
-    subjectId: row[11],
-    timeoutMs: row[12],
+    jobType: row[3],
+    payload: row[4],
+    attempt: row[5],
+    maxAttempts: row[6],
+    queuedAtMs: row[7],
+    waitMs: Math.min(Math.round(row[8]), LONGEST_WAIT_MS),
+    correlationId: row[9],
+    userId: row[10],
+    subjectTypename: row[11],
+    subjectId: row[12],
+    timeoutMs: row[13],
     leaseId: place.leaseId,
     position: place.position,
   }

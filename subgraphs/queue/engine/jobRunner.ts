@@ -172,33 +172,38 @@ export class JobRunner<Services> {
     }
   }
 
-  /** Claims from the queues that were said to have work. One that gave all it was asked for may have more. */
+  /** Claims from the queues that were said to have work. */
   async #claimWhatFits(): Promise<number> {
-    const { pool } = this.#options
     let claimed = 0
     for (const queue of this.#queues.values()) {
-      const limit = queue.room
-      if (!queue.isWoken || limit === 0 || this.#isStopping) continue
+      if (!queue.isWoken || queue.room === 0 || this.#isStopping) continue
       queue.isWoken = false
-      const claimedAt = performance.now()
-      const claim = await claimJobs(pool, {
-        workerId: this.worker.id,
-        queueName: queue.name,
-        limit,
-        leaseMs: this.#leaseMs,
-        afterTenant: queue.afterTenant,
-        fromBelow: queue.takeTurn(),
-      })
-      if (!claim) continue
-      queue.isWoken = true
-      queue.claimed(claim.jobs)
-      this.#leases.add(claim, claimedAt)
-      for (const job of claim.jobs) this.#held.set(job.id, job)
-      for (const job of claim.jobs) this.#accept(job)
-      this.#pumpAll()
-      claimed += claim.jobs.length
+      claimed += (await this.#claimFrom(queue)) || (queue.foundNothing() ? await this.#claimFrom(queue) : 0)
     }
     return claimed
+  }
+
+  /** A queue that gave all it was asked for may have more; another says so when it does. */
+  async #claimFrom(queue: QueueLine): Promise<number> {
+    const limit = queue.room
+    const claimedAt = performance.now()
+    const claim = await claimJobs(this.#options.pool, {
+      workerId: this.worker.id,
+      queueName: queue.name,
+      limit,
+      leaseMs: this.#leaseMs,
+      afterTenant: queue.afterTenant,
+      ...queue.takeTurn(),
+    })
+    if (!claim) return 0
+    const { length } = claim.jobs
+    queue.isWoken ||= length === limit
+    queue.claimed(claim)
+    this.#leases.add(claim, claimedAt)
+    for (const job of claim.jobs) this.#held.set(job.id, job)
+    for (const job of claim.jobs) this.#accept(job)
+    this.#pumpAll()
+    return length
   }
 
   /** What nobody announced: retries and delayed jobs whose time has come, wake-ups that were lost. */

@@ -1,5 +1,4 @@
-import { FIRST_TENANT } from './claim.ts'
-import type { ClaimedJob } from './job.ts'
+import { type Claim, FIRST_TENANT } from './claim.ts'
 
 /**
  * Work kept at hand beyond what can run at once should last this long: enough to hide a claim, little enough to be fair.
@@ -8,6 +7,8 @@ import type { ClaimedJob } from './job.ts'
 const PREFETCHED_MS = 50
 const MOST_PREFETCHED = 3_000
 const CLAIM_LIMIT = 1_000
+
+const LOOK_ALL_OVER_EVERY_MS = 250
 
 /** One claim in so many begins with low priorities. */
 const TURNS = 10
@@ -24,6 +25,8 @@ export class QueueLine {
   #claimedAt = performance.now()
   #turn = 0
   #afterTenant = FIRST_TENANT
+  #firstSeq = 0
+  #lookedAllOverAt = 0
 
   constructor(name: string, capacity: number) {
     this.name = name
@@ -41,13 +44,35 @@ export class QueueLine {
     return this.#afterTenant
   }
 
-  /** Whether the next claim begins with low priorities. */
-  takeTurn(): boolean {
+  /** How the next claim looks for jobs. */
+  takeTurn(): { fromBelow: boolean; fromSeq: number } {
     this.#turn = (this.#turn + 1) % TURNS
-    return this.#turn === 0
+    const fromBelow = this.#turn === 0
+    return { fromBelow, fromSeq: fromBelow ? 0 : this.#fromSeq() }
   }
 
-  claimed(jobs: readonly ClaimedJob[]): void {
+  /**
+   * From which place in the order of arrival the next claim looks: where the last one began. Jobs that came back (retried,
+   * reaped, given back) and lower priorities may stand before it, so every so often, and whenever there is nothing behind
+   * it, it looks all over.
+   */
+  #fromSeq(): number {
+    const now = performance.now()
+    if (now - this.#lookedAllOverAt < LOOK_ALL_OVER_EVERY_MS) return this.#firstSeq
+    this.#lookedAllOverAt = now
+    return 0
+  }
+
+  /** The claim found nothing. Whether another, all over, might. */
+  foundNothing(): boolean {
+    const mayHaveMissed = this.#firstSeq > 0
+    this.#firstSeq = 0
+    this.#lookedAllOverAt = performance.now()
+    return mayHaveMissed
+  }
+
+  claimed({ jobs, firstSeq }: Claim): void {
+    this.#firstSeq = firstSeq
     const now = performance.now()
     const lastedMs = now - this.#claimedAt
     this.#claimedAt = now
@@ -57,7 +82,9 @@ export class QueueLine {
     this.#afterTenant = jobs.at(-1)?.tenantId ?? this.#afterTenant
   }
 
+  /** What one job held back, by a limit, may run now. */
   settled(): void {
     this.held -= 1
+    this.isWoken = true
   }
 }

@@ -25,9 +25,11 @@ export class Reaper {
   async look(now: number = Date.now()): Promise<string[]> {
     if (Math.abs(now - this.#lastLookAt) > this.#graceMs) this.#patientUntil = now + this.#graceMs
     this.#lastLookAt = now
-    if (now < this.#patientUntil) return []
     try {
-      return (await reapLeases(this.#pool)).readyQueues
+      if (now >= this.#patientUntil) return (await reapLeases(this.#pool)).readyQueues
+      // Time in which the database cannot be reached gives nobody a chance to renew: it does not count as patience.
+      await this.#pool.query('SELECT 1')
+      return []
     } catch (error) {
       // The database is away: when it is back, it is back for everyone at once.
       this.#lastLookAt = Number.NEGATIVE_INFINITY

@@ -133,7 +133,7 @@ CREATE UNIQUE INDEX queue_alert_history_burning_idx ON queue_alert_history (aler
 
 -- Claims of one queue take turns, so that limits are counted and not guessed. So do those who change a job that waits
 -- (cancel, reprioritize, replace): under this lock, a job that is in no lease is in nobody's hands.
-CREATE FUNCTION lock_queue(p_queue text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE FUNCTION lock_queue(p_queue text) RETURNS void LANGUAGE sql AS $$
   SELECT pg_advisory_xact_lock(hashtext('queue'), hashtext(p_queue))
 $$;
 
@@ -173,14 +173,14 @@ GRANT EXECUTE ON FUNCTION jobs_in_work, held_jobs TO queue_system;
 
 -- What is left in a bucket now. A bucket holds a tenth of a minute's tokens, at least one: that is the largest burst.
 CREATE FUNCTION tokens_left(p_tokens double precision, p_refilled_at timestamptz, p_per_minute integer)
-RETURNS double precision LANGUAGE sql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS double precision LANGUAGE sql VOLATILE AS $$
   SELECT least(greatest(1, p_per_minute / 10.0),
     coalesce(p_tokens, p_per_minute) + coalesce(extract(epoch FROM clock_timestamp() - p_refilled_at), 0) * p_per_minute / 60.0)
 $$;
 
 -- Takes tokens out of buckets, each of which had enough a moment ago under the queue's lock.
 CREATE FUNCTION take_tokens(p_queue text, p_scope text, p_holders text[], p_taken integer[], p_per_minute integer)
-RETURNS void LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS void LANGUAGE sql AS $$
   INSERT INTO rate_buckets AS b (queue_name, scope, holder, tokens, refilled_at)
   SELECT p_queue, p_scope, t.holder, tokens_left(b.tokens, b.refilled_at, p_per_minute) - t.taken, clock_timestamp()
   FROM unnest(p_holders, p_taken) AS t (holder, taken)
@@ -190,8 +190,8 @@ $$;
 
 -- Tenants with due jobs in a queue, at most `p_most`, beginning after `p_after` and going round: one look into the index
 -- per tenant, however many jobs each has.
-CREATE FUNCTION due_tenants(p_queue text, p_after uuid, p_most integer) RETURNS uuid[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
+CREATE FUNCTION due_tenants(p_queue text, p_after uuid, p_most integer, p_from_seq bigint) RETURNS uuid[]
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
   found_tenants uuid[] := '{}';
   last_tenant uuid := p_after;
@@ -199,14 +199,14 @@ DECLARE
 BEGIN
   WHILE cardinality(found_tenants) < p_most LOOP
     SELECT tenant_id INTO last_tenant FROM jobs
-    WHERE queue_name = p_queue AND status = 'queued' AND is_due AND tenant_id > last_tenant
+    WHERE queue_name = p_queue AND status = 'queued' AND is_due AND tenant_id > last_tenant AND seq >= p_from_seq
     ORDER BY tenant_id LIMIT 1;
     IF NOT FOUND THEN
       EXIT WHEN has_wrapped;
       has_wrapped := true;
       -- The platform's own tenant is the lowest there is: begin below it.
       SELECT tenant_id INTO last_tenant FROM jobs
-      WHERE queue_name = p_queue AND status = 'queued' AND is_due ORDER BY tenant_id LIMIT 1;
+      WHERE queue_name = p_queue AND status = 'queued' AND is_due AND seq >= p_from_seq ORDER BY tenant_id LIMIT 1;
       EXIT WHEN NOT FOUND;
     END IF;
     EXIT WHEN has_wrapped AND (last_tenant > p_after OR last_tenant = ANY (found_tenants));
@@ -221,11 +221,13 @@ END $$;
 -- arrival. With `p_from_below` the claim begins with low priorities: a tenth of the claims do, so that none starves.
 -- Limits of the queue, per tenant and per key, are counted from the leases; rates are taken out of buckets.
 CREATE FUNCTION claim_jobs(p_queue text, p_worker uuid, p_lease uuid, p_limit integer, p_lease_ms double precision,
-  p_after uuid, p_from_below boolean)
-RETURNS TABLE (tenant_id uuid, id uuid, job_type text, payload jsonb, attempt integer,
+  p_after uuid, p_from_below boolean, p_from_seq bigint)
+RETURNS TABLE (tenant_id uuid, id uuid, seq double precision, job_type text, payload jsonb, attempt integer,
   max_attempts integer, queued_ms double precision, wait_ms double precision, correlation_id text, user_id uuid,
   subject_typename text, subject_id text, timeout_ms integer)
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
+-- Else its statements are planned anew at each call, which takes longer than they do.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   q job_queues;
@@ -275,7 +277,7 @@ BEGIN
     floors := '{150,50,0}';
   END IF;
   FOREACH lowest IN ARRAY floors LOOP
-    tenants := due_tenants(p_queue, p_after, room);
+    tenants := due_tenants(p_queue, p_after, room, p_from_seq);
     allowances := tenant_allowances(q, tenants, taken_tenants);
     -- Each pass asks those who had as much as they were asked for: usually one is enough.
     WHILE room > 0 AND cardinality(tenants) > 0 LOOP
@@ -294,7 +296,7 @@ BEGIN
             CROSS JOIN LATERAL (
               SELECT o.id, o.ctid, o.priority, o.seq, (o.priority > 50)::int + (o.priority > 150)::int AS band
               FROM jobs o
-              WHERE o.queue_name = p_queue AND o.tenant_id = t.tenant_id AND o.priority > lowest
+              WHERE o.queue_name = p_queue AND o.tenant_id = t.tenant_id AND o.priority > lowest AND o.seq >= p_from_seq
                 AND o.status = 'queued' AND o.is_due AND (o.expires_at IS NULL OR o.expires_at > clock_timestamp())
                 AND o.id NOT IN (SELECT unnest(busy))
               ORDER BY o.priority, o.seq LIMIT least(quota, t.allowance)
@@ -326,7 +328,7 @@ BEGIN
   PERFORM spend_tokens(q, taken_tenants, taken_ids);
   -- By their places in the table: under the lock nobody has moved them since they were picked.
   RETURN QUERY
-    SELECT j.tenant_id, j.id, j.job_type, j.payload, j.attempt_count + 1, j.max_attempts,
+    SELECT j.tenant_id, j.id, j.seq::double precision, j.job_type, j.payload, j.attempt_count + 1, j.max_attempts,
       date_part('epoch', j.queued_at) * 1000,
       greatest(0, date_part('epoch', clock_timestamp() - greatest(j.run_at, j.queued_at)) * 1000),
       j.correlation_id, j.user_id, j.subject_typename, j.subject_id, q.timeout_seconds * 1000
@@ -337,7 +339,7 @@ END $$;
 
 -- How many more jobs each tenant may have in work now, over what it already has and what this claim has taken for it.
 CREATE FUNCTION tenant_allowances(q job_queues, tenants uuid[], taken uuid[]) RETURNS integer[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF q.max_concurrent_per_tenant IS NULL AND q.rate_limit_per_tenant IS NULL THEN
     RETURN array_fill(2147483647, ARRAY[cardinality(tenants)]);
@@ -357,7 +359,7 @@ END $$;
 -- The same choice for a queue with limits per key: one look per key, then what each key may have, shared between tenants.
 CREATE FUNCTION pick_keyed_jobs(q job_queues, tenants uuid[], allowances integer[], busy uuid[], taken uuid[],
   lowest integer, room integer, OUT tenant_ids uuid[], OUT job_ids uuid[], OUT job_rows tid[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
   held uuid[] := busy || taken;
 BEGIN
@@ -421,7 +423,7 @@ END $$;
 
 -- Pays for a claim in each bucket that the queue has.
 CREATE FUNCTION spend_tokens(q job_queues, taken_tenants uuid[], taken_ids uuid[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
   IF q.rate_limit_per_minute IS NOT NULL THEN
     PERFORM take_tokens(q.name, 'queue', ARRAY[''], ARRAY[cardinality(taken_ids)], q.rate_limit_per_minute);
@@ -451,7 +453,7 @@ GRANT EXECUTE ON FUNCTION tokens_left, take_tokens, due_tenants, claim_jobs, ten
 -- Enqueues jobs as the engine has checked them, an array of objects. A receipt that is known already keeps its item out.
 -- Receipts go in in the order of their keys: two relays that repeat the same batch wait for each other, not in a circle.
 CREATE FUNCTION insert_jobs(p_jobs jsonb) RETURNS TABLE (job_id uuid, job_queue varchar, is_ready boolean)
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY
   WITH input AS MATERIALIZED (
