@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeLog } from '#platform/log.ts'
 import { PrismaClient } from '#prisma/queue'
-import { enqueueJobs } from '../../subgraphs/queue/engine/enqueue.ts'
+import type { EnqueueResult } from '../../subgraphs/queue/engine/enqueue.ts'
+import { Enqueuer } from '../../subgraphs/queue/engine/enqueuer.ts'
 import { JobRunner } from '../../subgraphs/queue/engine/jobRunner.ts'
 import type { Sql } from '../../subgraphs/queue/engine/sql.ts'
 import type { Task } from '../../subgraphs/queue/engine/task.ts'
@@ -59,16 +60,15 @@ export async function openOurs({ name, database, redisUrl, batchSize }: OursOpti
   owner.on('error', () => {})
   const wakeUp = makeWakeUp(redisUrl, log, db.systemSql)
   const tables = await listTables(owner)
-  const enqueue = async (requests: readonly object[]) => {
-    const { results, readyQueues } = await enqueueJobs(db.systemSql, requests)
-    const refused = results.find(({ status }) => status !== 'enqueued')
-    if (refused) throw new Error(`${name}: ${refused.status}, ${refused.error}`)
-    wakeUp.announce(readyQueues)
+  const enqueuer = new Enqueuer(db.systemSql, wakeUp)
+  const check = ({ status, error }: EnqueueResult) => {
+    if (status !== 'enqueued') throw new Error(`${name}: ${status}, ${error}`)
   }
+  const enqueue = async (requests: readonly object[]) => (await enqueuer.enqueueAll(requests)).forEach(check)
   return {
     name,
     sql: db.systemSql,
-    enqueue: (job) => enqueue([requestFor(tenantOf(job), job)]),
+    enqueue: async (job) => check(await enqueuer.enqueue(requestFor(tenantOf(job), job))),
     enqueueMany: (jobs) => enqueue(jobs.map((job) => requestFor(tenantOf(job), job))),
     enqueueFor: (tenantId, jobs) => enqueue(jobs.map((job) => requestFor(tenantId, job))),
     async work(onRun) {

@@ -7,7 +7,7 @@ import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
 import { PrismaClient } from '#prisma/queue'
 import type { queueConfig } from './config.ts'
 import { makeContext } from './context.ts'
-import { enqueueJobs } from './engine/enqueue.ts'
+import { Enqueuer } from './engine/enqueuer.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
 import { routes } from './events.ts'
 import { resolvers } from './resolvers/resolvers.ts'
@@ -22,7 +22,8 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
   const db = openTierDatabase(config.database, PrismaClient)
   const wakeUp = makeWakeUp(config.settings.REDIS_URL, log, db.systemSql)
   let relay: Relay | undefined
-  const parts = { db, wakeUp, relay: { wake: () => relay?.wake() } }
+  const enqueuer = new Enqueuer(db.systemSql, wakeUp)
+  const parts = { db, wakeUp, enqueuer, relay: { wake: () => relay?.wake() } }
   const subgraph = await buildSubgraph({
     tier: 'queue',
     schemaPath: new URL('schema.graphql', import.meta.url),
@@ -40,11 +41,7 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
   })
   const { registry } = subgraph.metrics
   // Its own announcements need no detour over the graph: the queue is at hand.
-  const deliver: DeliverJobs = async (jobs) => {
-    const { results, readyQueues } = await enqueueJobs(db.systemSql, jobs)
-    wakeUp.announce(readyQueues)
-    return results
-  }
+  const deliver: DeliverJobs = (jobs) => enqueuer.enqueueAll(jobs)
   relay = startRelay({ tier: 'queue', systemSql: db.systemSql, deliver, routes, log, registry })
   return { subgraph, db, relay, wakeUp }
 }

@@ -14,7 +14,7 @@ export type EnqueueResult = {
 /** What was enqueued, and the queues in which something can run now. */
 export type Enqueued = { results: EnqueueResult[]; readyQueues: string[] }
 
-const INSERT_JOBS = { name: 'insert_jobs', text: 'SELECT * FROM insert_jobs($1)' }
+const INSERT_JOBS = { name: 'insert_jobs', text: 'SELECT * FROM insert_jobs($1, $2)' }
 const INSERT_UNIQUE_JOB = 'SELECT * FROM insert_unique_job($1, $2, $3)'
 
 const FIND_RECEIPTS = `
@@ -28,8 +28,13 @@ type Candidate = { position: number; jobId: string; request: JobRequest; json: s
  * Enqueues jobs of any tenants at once; run it on the system role. Each item is answered by itself: `enqueued`;
  * `duplicate` when its (tenantId, source, key) has become a job before, completed or not, or another job holds its unique
  * key; `replaced` when that job took its payload; `rejected` with the reason. Answers stand in the order of the requests.
+ * With `wake` the statement also notifies workers that listen to PostgreSQL; see `Enqueuer`, which knows when to.
  */
-export async function enqueueJobs(sql: Sql, requests: readonly unknown[]): Promise<Enqueued> {
+export async function enqueueJobs(
+  sql: Sql,
+  requests: readonly unknown[],
+  { wake = false }: { wake?: boolean } = {},
+): Promise<Enqueued> {
   const known = await findQueueNames(sql, requests)
   const results = new Array<EnqueueResult>(requests.length)
   const candidates: Candidate[] = []
@@ -42,7 +47,7 @@ export async function enqueueJobs(sql: Sql, requests: readonly unknown[]): Promi
   })
   const readyQueues = new Set<string>()
   const plain = candidates.filter(({ request }) => request.uniqueKey == null)
-  if (plain.length > 0) await insertJobs(sql, plain, results, readyQueues)
+  if (plain.length > 0) await insertJobs(sql, plain, { wake, results, readyQueues })
   for (const candidate of candidates) {
     if (candidate.request.uniqueKey != null) await insertUniqueJob(sql, candidate, results, readyQueues)
   }
@@ -69,12 +74,11 @@ function checkRequest(request: unknown, position: number, known: ReadonlySet<str
 async function insertJobs(
   sql: Sql,
   candidates: readonly Candidate[],
-  results: EnqueueResult[],
-  readyQueues: Set<string>,
+  { wake, results, readyQueues }: { wake: boolean; results: EnqueueResult[]; readyQueues: Set<string> },
 ): Promise<void> {
   const { rows } = await sql.query<{ job_id: string; job_queue: string; is_ready: boolean }>({
     ...INSERT_JOBS,
-    values: [`[${candidates.map(({ json }) => json).join()}]`],
+    values: [`[${candidates.map(({ json }) => json).join()}]`, wake],
   })
   for (const { is_ready, job_queue } of rows) if (is_ready) readyQueues.add(job_queue)
   const all = rows.length === candidates.length

@@ -24,12 +24,17 @@ export class PostgresSignals {
 
   announce(queueNames: readonly string[]): void {
     for (const name of queueNames) this.#waiting.add(name)
-    if (this.#moment) return
-    this.#send()
+    if (this.takeTurn()) this.#send()
+  }
+
+  /** Whether it is time for another NOTIFY; whoever gets a yes sends it. */
+  takeTurn(): boolean {
+    if (this.#moment) return false
     this.#moment = setTimeout(() => {
       this.#moment = undefined
       if (this.#waiting.size > 0) this.announce([])
     }, MOMENT_MS)
+    return true
   }
 
   listen(queueNames: readonly string[], onWake: (queueName: string) => void): () => void {

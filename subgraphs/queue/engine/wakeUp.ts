@@ -6,6 +6,8 @@ import { PostgresSignals } from './postgresSignals.ts'
 /** Tells workers that a queue has work. A hint: workers poll anyway, so nothing here ever fails or waits. */
 export type WakeUp = {
   announce: (queueNames: readonly string[]) => void
+  /** Whether whoever enqueues now may notify PostgreSQL's listeners in the same statement, which saves a commit. */
+  takeTurn: () => boolean
   /** Calls back with a queue's name whenever it is announced. Returns what ends it. */
   listen: (queueNames: readonly string[], onWake: (queueName: string) => void) => () => void
   close: () => void
@@ -31,6 +33,7 @@ export function makeWakeUp(redisUrl: string | undefined, log: Log, pool?: pg.Poo
       if (redis?.isReady) redis.announce(queueNames)
       else signals?.announce(queueNames)
     },
+    takeTurn: () => !redis?.isReady && signals?.takeTurn() === true,
     listen(queueNames, onWake) {
       // Both: whoever announces may see Redis while we don't, or the other way round.
       const ends = [redis?.listen(queueNames, onWake), signals?.listen(queueNames, onWake)]

@@ -2,7 +2,7 @@ import type { EnqueueJobInput } from '#graphql/queue'
 import { requireService } from '#platform/caller/caller.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
-import { type EnqueueResult, enqueueJobs } from '../engine/enqueue.ts'
+import type { EnqueueResult } from '../engine/enqueue.ts'
 
 const BATCH_LIMIT = 1_000
 
@@ -13,7 +13,5 @@ const BATCH_LIMIT = 1_000
 export async function enqueueForService(context: Context, jobs: readonly EnqueueJobInput[]): Promise<EnqueueResult[]> {
   requireService(context.caller)
   if (jobs.length > BATCH_LIMIT) throw new AppError('INVALID_INPUT', `jobs: at most ${BATCH_LIMIT} a call`)
-  const { results, readyQueues } = await enqueueJobs(context.db.systemSql, jobs)
-  context.wakeUp.announce(readyQueues)
-  return results
+  return context.enqueuer.enqueueAll(jobs)
 }

@@ -452,7 +452,8 @@ GRANT EXECUTE ON FUNCTION tokens_left, take_tokens, due_tenants, claim_jobs, ten
 
 -- Enqueues jobs as the engine has checked them, an array of objects. A receipt that is known already keeps its item out.
 -- Receipts go in in the order of their keys: two relays that repeat the same batch wait for each other, not in a circle.
-CREATE FUNCTION insert_jobs(p_jobs jsonb) RETURNS TABLE (job_id uuid, job_queue varchar, is_ready boolean)
+-- With `p_wake` it notifies waiting workers, which costs every such commit its turn: for a few jobs now and then.
+CREATE FUNCTION insert_jobs(p_jobs jsonb, p_wake boolean) RETURNS TABLE (job_id uuid, job_queue varchar, is_ready boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY
@@ -482,6 +483,9 @@ BEGIN
   -- Ids are UUIDv7, made in the order of arrival.
   ORDER BY i."jobId"
   RETURNING j.id, j.queue_name, j.is_due;
+  IF p_wake THEN
+    PERFORM pg_notify('queue_wake', name) FROM (SELECT DISTINCT i ->> 'queueName' AS name FROM jsonb_array_elements(p_jobs) AS i) AS q;
+  END IF;
 END $$;
 
 -- Enqueues one job that has a unique key. `p_policy` says what to do while another job holds the key: keep that one, give
@@ -539,7 +543,7 @@ BEGIN
   END IF;
   UPDATE unique_job_keys u SET job_id = new_id, expires_at = until
   WHERE u.tenant_id = tenant AND u.queue_name = queue AND u.key = unique_key;
-  RETURN QUERY SELECT 'new', i.job_id, i.is_ready FROM insert_jobs(jsonb_build_array(p_job)) AS i;
+  RETURN QUERY SELECT 'new', i.job_id, i.is_ready FROM insert_jobs(jsonb_build_array(p_job), false) AS i;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION insert_jobs, insert_unique_job FROM PUBLIC;
