@@ -7,9 +7,9 @@ import { PrismaClient } from '#prisma/queue'
 import type { WorkerConfig } from './config.ts'
 import { JobRunner } from './engine/jobRunner.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
+import { startScheduler } from './scheduler.ts'
 import type { PlatformTask } from './tasks/services.ts'
 import { tasks as allTasks } from './tasks/tasks.ts'
-import { startViewRefresh } from './viewRefresh.ts'
 import { startWatermark } from './watermark.ts'
 import { addWorkerMetrics } from './workerMetrics.ts'
 
@@ -34,11 +34,11 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const { leaseMs, pollMs } = config
   const runner = new JobRunner({ pool: db.systemSql, tasks, services, wakeUp, log, leaseMs, pollMs, onSettled })
   const watermark = startWatermark({ sql: db.systemSql, oltp: services.oltp, analytics: services.analytics, log })
-  const viewRefresh = startViewRefresh({ sql: db.systemSql, log })
+  const scheduler = startScheduler({ pool: db.systemSql, wakeUp, log })
   runner.start()
   const app = buildHealthServer({ ready: () => db.systemSql.query('SELECT 1'), metrics, log })
   const close = async () => {
-    viewRefresh.stop()
+    scheduler.stop()
     await runner.stop(config.drainMs)
     await watermark.stop()
     wakeUp.close()

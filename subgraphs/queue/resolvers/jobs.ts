@@ -1,4 +1,10 @@
-import type { DeadLetterGroupResolvers, DeadLetterResolvers, JobQueueResolvers, JobResolvers } from '#graphql/queue'
+import type {
+  DeadLetterGroupResolvers,
+  DeadLetterResolvers,
+  JobQueueResolvers,
+  JobResolvers,
+  ScheduledJobResolvers,
+} from '#graphql/queue'
 import type { Caller } from '#platform/caller/caller.ts'
 import { parsePageArgs } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
@@ -58,6 +64,12 @@ export const deadLetter: DeadLetterResolvers = {
   payload,
   job: ({ jobId }, _args, { loaders }) => loaders.jobs.load(jobId),
   resolvedBy: ({ resolvedBy }) => (resolvedBy ? { id: resolvedBy } : null),
+}
+
+export const scheduledJob: ScheduledJobResolvers = {
+  ...ofQueue,
+  payload,
+  lastJob: ({ lastJobId }, _args, { loaders }) => (lastJobId ? loaders.jobs.load(lastJobId) : null),
 }
 
 export const deadLetterGroup: DeadLetterGroupResolvers = ofQueue

@@ -1,5 +1,5 @@
 import type { Resolvers } from '#graphql/queue'
-import { deadLetter, deadLetterGroup, job, jobQueue, ofQueue } from './jobs.ts'
+import { deadLetter, deadLetterGroup, job, jobQueue, ofQueue, scheduledJob } from './jobs.ts'
 import { mutations } from './mutations.ts'
 import { campaign, domain, inboxMessageRef, smtpIpAddress, tenant, transactionalEmail, vpsInstance } from './others.ts'
 import { queries } from './queries.ts'
@@ -12,7 +12,7 @@ export const resolvers: Resolvers = {
   JobQueue: jobQueue,
   DeadLetter: deadLetter,
   DeadLetterGroup: deadLetterGroup,
-  ScheduledJob: ofQueue,
+  ScheduledJob: scheduledJob,
   JobMetric: ofQueue,
   QueueAlert: { queue: ({ queueName }, _args, { loaders }) => (queueName ? loaders.queues.load(queueName) : null) },
   Tenant: tenant,

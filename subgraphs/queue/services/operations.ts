@@ -13,7 +13,8 @@ export async function findScheduledJobs(
   page: PageArguments,
 ): Promise<Connection<ScheduledJobRow>> {
   const { prisma } = await openReader(context, 'ScheduledJob')
-  return findPage(prisma.scheduledJob, { sort: [{ field: 'createdAt', direction: 'desc' }], ...page })
+  const schedules = await findPage(prisma.scheduledJob, { sort: [{ field: 'createdAt', direction: 'desc' }], ...page })
+  return schedules as Connection<ScheduledJobRow>
 }
 
 /** Worker processes, last heard of first. */

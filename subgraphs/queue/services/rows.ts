@@ -15,7 +15,10 @@ type Status = 'queued' | 'processing' | 'completed' | 'failed' | 'cancelled' | '
 export type JobRow = Omit<Job, 'status'> & { status: Status }
 export type QueueRow = JobQueue
 export type DeadLetterRow = DeadLetterJob
-export type ScheduledJobRow = ScheduledJob
+export type ScheduledJobRow = Omit<ScheduledJob, 'overlapPolicy' | 'missedRunPolicy'> & {
+  overlapPolicy: 'skip' | 'allow'
+  missedRunPolicy: 'skip' | 'run_once' | 'run_all'
+}
 export type WorkerRow = Worker
 export type JobMetricRow = Omit<JobMetric, 'granularity'> & { granularity: 'minute' | 'hour' }
 export type AlertRow = Omit<QueueAlert, 'alertType' | 'severity'> & {

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { audit, notify } from '#platform/outbox/announce.ts'
 import { appendOutbox } from '#platform/outbox/append.ts'
-import { enqueueViewRefresh } from '../../../subgraphs/queue/viewRefresh.ts'
 import { DEMO, RIVAL, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { demo, until } from './queueDatabase.ts'
 
@@ -108,22 +107,23 @@ describe('the platform’s own tasks', () => {
     await platform.settle()
   })
 
-  test('the precomputed views are refreshed by one job a minute, however many workers ask for it', async () => {
+  test('the precomputed views are refreshed when the platform’s schedule is due', async () => {
     const MONTHS = '{ monthlyVolume { sent } }'
+    const setSchedule = (changes: string) =>
+      queue.query(`UPDATE scheduled_jobs SET ${changes} WHERE name = 'refresh analytics views'`)
+    await until(async () => (await setSchedule('is_active = false')).rowCount)
+    await until(async () => (await jobsOf('refreshViews')).every(({ status }) => status === 'completed'))
     await appendOutbox(oltp, [sentEvent({ emailAccountId: randomUUID() })])
     await platform.settle()
     expect((await platform.ask(MONTHS)).data.monthlyVolume).toEqual([])
-    const minute = new Date('2026-03-02T10:00:00Z')
-    const later = new Date('2026-03-02T10:00:59Z')
-    const asked = await Promise.all([minute, later, minute].map((now) => enqueueViewRefresh(queue, now)))
-    expect(asked.filter(Boolean)).toHaveLength(1)
+    const before = await jobsOf('refreshViews')
+    await setSchedule('is_active = true, next_run_at = now()')
     await until(async () => (await platform.ask(MONTHS)).data.monthlyVolume.length > 0)
     expect((await platform.ask(MONTHS, {}, RIVAL)).data.monthlyVolume).toEqual([])
+    expect((await jobsOf('refreshViews')).length).toBeGreaterThan(before.length)
     expect(
       (await platform.ask('{ jobs(filter: { jobType: "refreshViews" }) { totalCount } }')).data.jobs.totalCount,
     ).toBe(0)
-    expect(await enqueueViewRefresh(queue, minute)).toBe(false)
-    expect(await enqueueViewRefresh(queue, new Date('2026-03-02T10:01:00Z'))).toBe(true)
   })
 
   test('while the analytics tier is away its jobs wait and lose no attempt', async () => {

@@ -150,7 +150,7 @@ async function writeJobs(write: Write, plan: Plan, storageKey: string, transacti
       queue_name: job.queue_name,
       job_type: job.job_type,
     },
-    ...{ cron_expression: '0 3 * * *', is_active: false },
+    ...{ cron_expression: '0 3 * * *', is_active: false, last_job_id: failed.id },
   })
 }
 

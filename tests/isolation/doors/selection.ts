@@ -69,6 +69,9 @@ function fillArguments(args: readonly GraphQLArgument[]): string {
 /** Values of required texts that must mean something. */
 const TEXTS: Record<string, string> = {
   raw: makeMail({ messageId: 'everybody@elsewhere.example' }),
+  jobType: 'refreshViews',
+  queueName: 'analytics-processing',
+  cronExpression: '0 3 * * *',
 }
 
 /**
