@@ -2,7 +2,7 @@ import { type Claim, FIRST_TENANT } from './claim.ts'
 
 /**
  * Work kept at hand beyond what can run at once should last this long: enough to hide a claim, little enough to be fair.
- * It is doubled while it runs out sooner and halved when it lasts more than twice as long.
+ * It grows while it runs out sooner, fourfold at first, and is halved when it lasts more than twice as long.
  */
 const PREFETCHED_MS = 50
 const MOST_PREFETCHED = 3_000
@@ -76,8 +76,10 @@ export class QueueLine {
     const now = performance.now()
     const lastedMs = now - this.#claimedAt
     this.#claimedAt = now
-    if (lastedMs < PREFETCHED_MS / 2) this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * 2)
-    else if (lastedMs > PREFETCHED_MS * 2) this.#prefetched = Math.ceil(this.#prefetched / 2)
+    if (lastedMs < PREFETCHED_MS / 2) {
+      const growth = lastedMs < PREFETCHED_MS / 4 ? 4 : 2
+      this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * growth)
+    } else if (lastedMs > PREFETCHED_MS * 2) this.#prefetched = Math.ceil(this.#prefetched / 2)
     this.held += jobs.length
     this.#afterTenant = jobs.at(-1)?.tenantId ?? this.#afterTenant
   }
