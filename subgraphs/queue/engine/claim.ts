@@ -27,13 +27,14 @@ export type ClaimOptions = {
 
 export const FIRST_TENANT = '00000000-0000-0000-0000-000000000000'
 
-// Both halves are one look into an index. A job in work still counts: that costs its worker a claim that finds nothing.
+// Both halves are one look into an index, as long as the clock is asked once and not for each row. A job in work still
+// counts: that costs its worker a claim that finds nothing.
 const FIND_WORK = `
   SELECT q.name FROM job_queues q
   WHERE q.name = ANY($1) AND q.is_active AND (
     EXISTS (SELECT 1 FROM jobs j WHERE j.queue_name = q.name AND j.status = 'queued' AND j.is_due)
     OR EXISTS (SELECT 1 FROM jobs j WHERE j.queue_name = q.name AND j.status = 'queued' AND NOT j.is_due
-      AND j.run_at <= clock_timestamp() + interval '1 millisecond'))`
+      AND j.run_at <= (SELECT clock_timestamp() + interval '1 millisecond')))`
 
 /** What the log's column holds. */
 const LONGEST_WAIT_MS = 2_147_483_647

@@ -200,7 +200,11 @@ export class JobRunner<Services> {
     queue.isWoken ||= length === limit
     queue.claimed(claim)
     this.#leases.add(claim, claimedAt)
-    for (const job of claim.jobs) this.#held.set(job.id, job)
+    for (const job of claim.jobs) {
+      // Held still under a lease that was lost meanwhile: whoever settles that one no longer finds it.
+      if (this.#held.has(job.id)) queue.settled()
+      this.#held.set(job.id, job)
+    }
     for (const job of claim.jobs) this.#accept(job)
     this.#pumpAll()
     return length

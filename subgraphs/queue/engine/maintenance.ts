@@ -7,7 +7,7 @@ const MOST_STEPS = 200
 // A job in work runs on: whoever began it in time may finish it.
 const EXPIRE = `
   WITH late AS (
-    SELECT j.tenant_id, j.id FROM jobs j WHERE j.status = 'queued' AND j.expires_at <= clock_timestamp()
+    SELECT j.tenant_id, j.id FROM jobs j WHERE j.status = 'queued' AND j.expires_at <= (SELECT clock_timestamp())
       AND j.id NOT IN (SELECT unnest(job_ids) FROM worker_leases)
     LIMIT 1000 FOR UPDATE SKIP LOCKED)
   UPDATE jobs j SET status = 'expired', updated_at = clock_timestamp() FROM late
@@ -20,31 +20,31 @@ const RECEIPTS_KEPT_DAYS = 90
 const REMOVE_COMPLETED = `
   DELETE FROM jobs j USING (
     SELECT o.tenant_id, o.id FROM jobs o JOIN job_queues q ON q.name = o.queue_name
-    WHERE o.created_at < clock_timestamp() - (SELECT min(keep_completed_hours) FROM job_queues) * interval '1 hour'
+    WHERE o.created_at < (SELECT clock_timestamp() - min(keep_completed_hours) * interval '1 hour' FROM job_queues)
       AND o.status IN ('completed', 'cancelled', 'expired')
       AND coalesce(o.completed_at, o.updated_at) < clock_timestamp() - q.keep_completed_hours * interval '1 hour'
     LIMIT 5000) AS old
-  WHERE j.tenant_id = old.tenant_id AND j.id = old.id`
+  WHERE j.tenant_id = old.tenant_id AND j.id = old.id AND j.status IN ('completed', 'cancelled', 'expired')`
 
 const REMOVE_LOGS = `
   DELETE FROM job_logs l USING (
     SELECT tenant_id, job_id, created_at, id FROM job_logs
-    WHERE created_at < clock_timestamp() - $1 * interval '1 day' LIMIT 5000) AS old
+    WHERE created_at < (SELECT clock_timestamp() - $1 * interval '1 day') LIMIT 5000) AS old
   WHERE l.tenant_id = old.tenant_id AND l.job_id = old.job_id AND l.created_at = old.created_at AND l.id = old.id`
 
 const REMOVE_RECEIPTS = `
   DELETE FROM enqueue_receipts r USING (
     SELECT tenant_id, source, key FROM enqueue_receipts
-    WHERE created_at < clock_timestamp() - $1 * interval '1 day' LIMIT 5000) AS old
+    WHERE created_at < (SELECT clock_timestamp() - $1 * interval '1 day') LIMIT 5000) AS old
   WHERE r.tenant_id = old.tenant_id AND r.source = old.source AND r.key = old.key`
 
 const REMOVE_FREE_KEYS = `
-  DELETE FROM unique_job_keys WHERE expires_at < clock_timestamp() OR (expires_at IS NULL
+  DELETE FROM unique_job_keys WHERE expires_at < (SELECT clock_timestamp()) OR (expires_at IS NULL
     AND created_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
       SELECT 1 FROM jobs j WHERE j.tenant_id = unique_job_keys.tenant_id AND j.id = unique_job_keys.job_id
         AND j.status = 'queued'))`
 
-const REMOVE_FULL_BUCKETS = `DELETE FROM rate_buckets WHERE refilled_at < clock_timestamp() - interval '1 hour'`
+const REMOVE_FULL_BUCKETS = `DELETE FROM rate_buckets WHERE refilled_at < (SELECT clock_timestamp() - interval '1 hour')`
 
 /** Takes jobs out of their queues that nobody ran in time. Answers how many. */
 export async function expireJobs(sql: Sql): Promise<number> {

@@ -171,11 +171,12 @@ GRANT EXECUTE ON FUNCTION lock_queue TO queue_app, queue_system;
 GRANT EXECUTE ON FUNCTION my_jobs_in_work, my_held_jobs TO queue_app;
 GRANT EXECUTE ON FUNCTION jobs_in_work, held_jobs TO queue_system;
 
--- What is left in a bucket now. A bucket holds a tenth of a minute's tokens, at least one: that is the largest burst.
+-- What is left in a bucket now, NULL without a rate. A bucket holds a tenth of a minute's tokens, at least one: that is
+-- the largest burst. A clock that was set back counts as time that went by: else nothing flowed until it had caught up.
 CREATE FUNCTION tokens_left(p_tokens double precision, p_refilled_at timestamptz, p_per_minute integer)
 RETURNS double precision LANGUAGE sql VOLATILE AS $$
-  SELECT least(greatest(1, p_per_minute / 10.0),
-    coalesce(p_tokens, p_per_minute) + coalesce(extract(epoch FROM clock_timestamp() - p_refilled_at), 0) * p_per_minute / 60.0)
+  SELECT CASE WHEN p_per_minute IS NOT NULL THEN least(greatest(1, p_per_minute / 10.0), coalesce(p_tokens, p_per_minute)
+    + coalesce(abs(extract(epoch FROM clock_timestamp() - p_refilled_at)), 0) * p_per_minute / 60.0) END
 $$;
 
 -- Takes tokens out of buckets, each of which had enough a moment ago under the queue's lock.
@@ -246,6 +247,7 @@ DECLARE
   taken_tenants uuid[] := '{}';
   taken_ids uuid[] := '{}';
   taken_rows tid[] := '{}';
+  answered integer;
 BEGIN
   PERFORM lock_queue(p_queue);
   SELECT * INTO q FROM job_queues WHERE name = p_queue AND is_active;
@@ -257,7 +259,8 @@ BEGIN
   UPDATE jobs j SET is_due = true
   FROM (SELECT tenant_id, id FROM jobs
         WHERE queue_name = p_queue AND status = 'queued' AND NOT is_due
-          AND run_at <= clock_timestamp() + interval '1 millisecond'
+          -- Asked once: compared with the clock itself, every job that is not due yet would be looked at.
+          AND run_at <= (SELECT clock_timestamp() + interval '1 millisecond')
         ORDER BY run_at LIMIT 1000) AS due
   WHERE j.tenant_id = due.tenant_id AND j.id = due.id;
 
@@ -335,6 +338,11 @@ BEGIN
     FROM unnest(taken_rows) WITH ORDINALITY AS h (ctid, place)
     JOIN jobs j ON j.ctid = h.ctid
     ORDER BY h.place;
+  -- Else whoever settles jobs by their places in the lease would settle others.
+  GET DIAGNOSTICS answered = ROW_COUNT;
+  IF answered < cardinality(taken_ids) THEN
+    RAISE EXCEPTION 'a job was written to while it was claimed' USING ERRCODE = 'serialization_failure';
+  END IF;
 END $$;
 
 -- How many more jobs each tenant may have in work now, over what it already has and what this claim has taken for it.
@@ -374,17 +382,17 @@ BEGIN
         AND o.concurrency_key > k.name)
     FROM key k WHERE k.name IS NOT NULL
   ), running AS (
-    SELECT r.tenant_id, r.concurrency_key AS name, count(*) AS jobs
-    FROM (SELECT j.tenant_id, j.concurrency_key
+    SELECT r.tenant_id, r.concurrency_key AS name, count(*) AS jobs, count(*) FILTER (WHERE r.is_taken) AS taken
+    FROM (SELECT j.tenant_id, j.concurrency_key, false AS is_taken
           FROM jobs_in_work(NULL) i JOIN jobs j ON j.tenant_id = i.tenant_id AND j.id = i.id WHERE i.queue_name = q.name
-          UNION ALL SELECT j.tenant_id, j.concurrency_key FROM unnest(tenants) AS t (id)
+          UNION ALL SELECT j.tenant_id, j.concurrency_key, true FROM unnest(tenants) AS t (id)
           JOIN jobs j ON j.tenant_id = t.id AND j.id = ANY (taken)) AS r
     WHERE r.concurrency_key IS NOT NULL
     GROUP BY r.tenant_id, r.concurrency_key
   ), allowed AS (
     SELECT k.tenant_id, k.allowance AS tenant_allowance, k.name, least(room, k.allowance,
       coalesce(q.max_concurrent_per_key, 2147483647) - coalesce(r.jobs, 0),
-      coalesce(floor(tokens_left(b.tokens, b.refilled_at, q.rate_limit_per_key)), 2147483647)) AS allowance
+      coalesce(floor(tokens_left(b.tokens, b.refilled_at, q.rate_limit_per_key)) - coalesce(r.taken, 0), 2147483647)) AS allowance
     FROM key k
     LEFT JOIN running r ON r.tenant_id = k.tenant_id AND r.name = k.name
     LEFT JOIN rate_buckets b ON b.queue_name = q.name AND b.scope = 'key' AND b.holder = k.tenant_id || ':' || k.name
@@ -513,8 +521,18 @@ BEGIN
   VALUES (tenant, queue, unique_key, new_id, until)
   ON CONFLICT (tenant_id, queue_name, key) DO UPDATE SET job_id = u.job_id
   RETURNING u.* INTO held;
+  -- Once more: whoever held it until now may have been the same request.
+  SELECT r.job_id INTO holder FROM enqueue_receipts r
+  WHERE r.tenant_id = tenant AND r.source = p_job ->> 'source' AND r.key = p_job ->> 'key';
+  IF FOUND THEN
+    RETURN QUERY SELECT 'kept', holder, false;
+    RETURN;
+  END IF;
+  -- A job that nobody ran in time is as good as ended, though nobody has marked it yet.
   is_held := held.job_id <> new_id AND CASE WHEN held.expires_at IS NULL
-    THEN EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = tenant AND j.id = held.job_id AND j.status = 'queued')
+    THEN EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = tenant AND j.id = held.job_id AND j.status = 'queued'
+      AND (j.expires_at IS NULL OR j.expires_at > clock_timestamp()
+        OR EXISTS (SELECT 1 FROM worker_leases l WHERE l.queue_name = queue AND j.id = ANY (l.job_ids))))
     ELSE held.expires_at > clock_timestamp() END;
   IF is_held AND p_policy = 'reject' THEN
     RETURN QUERY SELECT 'rejected', held.job_id, false;
@@ -523,7 +541,8 @@ BEGIN
   IF is_held AND p_policy = 'replace' THEN
     PERFORM lock_queue(queue);
     UPDATE jobs j SET payload = p_job -> 'payload', priority = coalesce((p_job ->> 'priority')::int, j.priority),
-      run_at = t.run_at, is_due = t.run_at <= clock_timestamp() + interval '1 millisecond', updated_at = clock_timestamp()
+      run_at = t.run_at, is_due = t.run_at <= clock_timestamp() + interval '1 millisecond',
+      expires_at = (p_job ->> 'expiresAt')::timestamptz, updated_at = clock_timestamp()
     FROM (SELECT coalesce((p_job ->> 'runAt')::timestamptz, clock_timestamp()
       + coalesce((p_job ->> 'delayMs')::float8, 0) * interval '1 millisecond') AS run_at) AS t
     WHERE j.tenant_id = tenant AND j.id = held.job_id AND j.status = 'queued'
@@ -531,17 +550,20 @@ BEGIN
     RETURNING j.is_due INTO is_ready;
     IF FOUND THEN
       INSERT INTO enqueue_receipts (tenant_id, source, key, job_id)
-      SELECT tenant, p_job ->> 'source', p_job ->> 'key', held.job_id WHERE p_job ->> 'key' IS NOT NULL;
+      SELECT tenant, p_job ->> 'source', p_job ->> 'key', held.job_id WHERE p_job ->> 'key' IS NOT NULL
+      ON CONFLICT DO NOTHING;
       RETURN QUERY SELECT 'replaced', held.job_id, is_ready;
       RETURN;
     END IF;
   ELSIF is_held THEN
     INSERT INTO enqueue_receipts (tenant_id, source, key, job_id)
-    SELECT tenant, p_job ->> 'source', p_job ->> 'key', held.job_id WHERE p_job ->> 'key' IS NOT NULL;
+    SELECT tenant, p_job ->> 'source', p_job ->> 'key', held.job_id WHERE p_job ->> 'key' IS NOT NULL
+    ON CONFLICT DO NOTHING;
     RETURN QUERY SELECT 'kept', held.job_id, false;
     RETURN;
   END IF;
-  UPDATE unique_job_keys u SET job_id = new_id, expires_at = until
+  -- Anew from now: the clean-up, which cannot see this job yet, leaves what is young.
+  UPDATE unique_job_keys u SET job_id = new_id, expires_at = until, created_at = clock_timestamp()
   WHERE u.tenant_id = tenant AND u.queue_name = queue AND u.key = unique_key;
   RETURN QUERY SELECT 'new', i.job_id, i.is_ready FROM insert_jobs(jsonb_build_array(p_job), false) AS i;
 END $$;

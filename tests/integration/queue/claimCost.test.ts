@@ -1,0 +1,83 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import pg from 'pg'
+import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
+import { testServices } from '../../support/postgres.ts'
+import { type ClaimDesk, done, jobsOf, openClaimDesk, QUEUE, tenantsInOrder } from './claimDesk.ts'
+import { makeWorker } from './queueDatabase.ts'
+
+let desk: ClaimDesk
+const tenants = tenantsInOrder(5)
+beforeAll(async () => {
+  desk = await openClaimDesk()
+})
+afterEach(() => desk.clear())
+afterAll(() => desk.close())
+
+const HISTORY = `
+  INSERT INTO jobs (tenant_id, id, queue_name, job_type, payload, status, attempt_count, completed_at)
+  SELECT ($1::uuid[])[1 + n % 5], gen_random_uuid(), '${QUEUE}', 'echo', '{"text": "hello"}', 'completed', 1, now()
+  FROM generate_series(1, 200000) AS n`
+
+/** A quarter of 25 claims of 20 jobs each, and of their acknowledgements, were faster; in milliseconds. */
+async function quartiles(): Promise<{ claim: number; acknowledge: number }> {
+  for (const tenantId of tenants) await desk.fill({ tenantId, jobs: 200 })
+  const claims: number[] = []
+  const acknowledgements: number[] = []
+  for (let n = 0; n < 35; n += 1) {
+    const before = performance.now()
+    const jobs = jobsOf(await desk.claim(20))
+    const between = performance.now()
+    await completeJobs(desk.sql, jobs.map(done), () => true)
+    if (n < 10) continue
+    claims.push(between - before)
+    acknowledgements.push(performance.now() - between)
+  }
+  const quartile = (took: number[]) => took.toSorted((a, b) => a - b)[6] as number
+  return { claim: quartile(claims), acknowledge: quartile(acknowledgements) }
+}
+
+/** Statements inside functions with their plans, as a superuser's auto_explain tells them. */
+async function plansOf(statement: string): Promise<string> {
+  const url = new URL(testServices().adminUrl)
+  url.pathname = new URL(desk.queue.systemUrl).pathname
+  const admin = new pg.Client({ connectionString: url.href })
+  const plans: string[] = []
+  admin.on('notice', ({ message }) => plans.push(String(message)))
+  await admin.connect()
+  try {
+    await admin.query(`LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on;
+      SET auto_explain.log_nested_statements = on; SET auto_explain.log_level = notice`)
+    await admin.query(statement)
+    return plans.filter((plan) => /\bjobs\b/.test(plan)).join('\n')
+  } finally {
+    await admin.end()
+  }
+}
+
+test('200,000 completed jobs make neither a claim nor an acknowledgement dearer, and are not looked at', async () => {
+  const before = await quartiles()
+  await desk.owner.query('ALTER TABLE jobs SET (autovacuum_enabled = false)')
+  await desk.owner.query(HISTORY, [tenants])
+  // By plans that were made before.
+  const unanalyzed = await quartiles()
+  expect(unanalyzed.claim).toBeLessThan(before.claim * 3 + 2)
+  expect(unanalyzed.acknowledge).toBeLessThan(before.acknowledge * 3 + 2)
+  await desk.owner.query('VACUUM ANALYZE jobs')
+  await desk.owner.query('ALTER TABLE jobs RESET (autovacuum_enabled)')
+  const after = await quartiles()
+  expect(after.claim).toBeLessThan(before.claim * 2 + 2)
+  expect(after.acknowledge).toBeLessThan(before.acknowledge * 2 + 2)
+
+  for (const tenantId of tenants) await desk.fill({ tenantId, jobs: 50, key: 'mailbox' })
+  await desk.fill({ tenantId: tenants[0] ?? '', jobs: 50, delayMs: 60_000 })
+  const worker = await makeWorker(desk.sql)
+  const claim = `SELECT * FROM claim_jobs('${QUEUE}', '${worker}', gen_random_uuid(), 20, 1000, '${worker}', false, 0)`
+  const plain = await plansOf(claim)
+  await desk.limit({ max_concurrent_per_key: 3, max_concurrent_per_tenant: 5 })
+  const keyed = await plansOf(claim)
+  expect(plain).toMatch(/using jobs_delayed_idx on jobs[\s\S]*?Index Cond: .*run_at <=/)
+  expect(plain).toMatch(/jobs_claim_idx on jobs/)
+  expect(plain).toContain('Tid Scan on jobs')
+  expect(keyed).toMatch(/jobs_key_idx on jobs/)
+  for (const plans of [plain, keyed]) expect(plans).not.toMatch(/Seq Scan on jobs|Rows Removed by Filter: \d{4,}/)
+})

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
+import type { Claim } from '../../../subgraphs/queue/engine/claim.ts'
+import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
+import { type ClaimDesk, countByTenant, done, idsOf, jobsOf, openClaimDesk, tenantsInOrder } from './claimDesk.ts'
+import { enqueue, request, until } from './queueDatabase.ts'
+import { startRunner, task } from './runner.ts'
+
+let desk: ClaimDesk
+beforeAll(async () => {
+  desk = await openClaimDesk()
+})
+afterEach(() => desk.clear())
+afterAll(() => desk.close())
+
+const each = (tenants: string[], jobs: number) => Object.fromEntries(tenants.map((tenant) => [tenant, jobs]))
+const complete = (claim: Claim | null) => completeJobs(desk.sql, jobsOf(claim).map(done))
+const fillAll = async (tenants: string[], jobs: number) => {
+  for (const tenantId of tenants) await desk.fill({ tenantId, jobs })
+}
+const priorityOf = async (jobs: ClaimedJob[]) => {
+  const { rows } = await desk.sql.query<{ id: string; priority: number; seq: string }>(
+    'SELECT id, priority, seq FROM jobs WHERE id = ANY($1)',
+    [jobs.map(({ id }) => id)],
+  )
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return jobs.map(({ id }) => found.get(id) as (typeof rows)[number])
+}
+
+describe('between tenants', () => {
+  test('one tenant’s 20,000 jobs hold up none of nine others’ ten', async () => {
+    const [big, ...small] = tenantsInOrder(10) as [string, ...string[]]
+    await desk.fill({ tenantId: big, jobs: 20_000 })
+    await fillAll(small, 10)
+    const claims = [await desk.claim(50), await desk.claim(50)]
+    for (const claim of claims) expect(countByTenant(jobsOf(claim))).toEqual(each([big, ...small], 5))
+    expect(countByTenant(jobsOf(await desk.claim(50)))).toEqual({ [big]: 50 })
+  })
+
+  test('what some cannot use goes to those who can, in equal parts', async () => {
+    const [little, some, much] = tenantsInOrder(3) as [string, string, string]
+    await desk.fill({ tenantId: much, jobs: 500 })
+    await desk.fill({ tenantId: some, jobs: 20 })
+    await desk.fill({ tenantId: little, jobs: 3 })
+    expect(countByTenant(jobsOf(await desk.claim(33)))).toEqual({ [little]: 3, [some]: 15, [much]: 15 })
+    expect(countByTenant(jobsOf(await desk.claim(33)))).toEqual({ [some]: 5, [much]: 28 })
+  })
+
+  test('tenants that may have one job at once each get on equally fast, the first to come like the last', async () => {
+    await desk.limit({ max_concurrent_per_tenant: 1 })
+    const tenants = tenantsInOrder(12)
+    await fillAll(tenants, 200)
+    const ran: Record<string, number> = each(tenants, 0)
+    const runner = startRunner(desk.queue, [
+      task(
+        async ([item]) => {
+          await sleep(5)
+          if (item) ran[item.job.tenantId] = (ran[item.job.tenantId] ?? 0) + 1
+          return undefined
+        },
+        { concurrency: 4 },
+      ),
+    ])
+    await until(() => Object.values(ran).some((jobs) => jobs >= 30))
+    await runner.stop(1_000)
+    expect(Math.min(...Object.values(ran))).toBeGreaterThan(15)
+  })
+})
+
+describe('within a tenant', () => {
+  test('jobs run in the exact order of priority, then arrival, over many claims', async () => {
+    const priorities = Array.from({ length: 200 }, (_, index) => 1 + ((index * 89) % 211))
+    await enqueue(desk.sql, ...priorities.map((priority) => request({ priority })))
+    const taken: ClaimedJob[] = []
+    for (let claim = await desk.claim(7); claim; claim = await desk.claim(7)) taken.push(...claim.jobs)
+    const rows = await priorityOf(taken)
+    const sorted = rows.toSorted((a, b) => a.priority - b.priority || Number(a.seq) - Number(b.seq))
+    expect(rows).toHaveLength(200)
+    expect(rows).toEqual(sorted)
+  })
+
+  test('of every tenant’s share the high priorities come first, then the normal, then the low', async () => {
+    const [mixed, normal, low] = tenantsInOrder(3) as [string, string, string]
+    await desk.fill({ tenantId: low, jobs: 20, priority: 200 })
+    await desk.fill({ tenantId: normal, jobs: 20, priority: 60 })
+    await desk.fill({ tenantId: mixed, jobs: 20, priority: 120 })
+    await desk.fill({ tenantId: mixed, jobs: 5, priority: 50 })
+    const rows = await priorityOf(jobsOf(await desk.claim(30)))
+    const expected = [...Array(5).fill(50), ...Array(15), ...Array(10).fill(200)]
+    for (let at = 5; at < 20; at += 1) expected[at] = at < 15 ? (at % 2 ? 60 : 120) : 60
+    expect(rows.map(({ priority }) => priority)).toEqual(expected)
+  })
+})
+
+describe('low priorities', () => {
+  test('a claim from below takes them first, then what is above them, and no job twice', async () => {
+    const [tenant] = tenantsInOrder(1) as [string]
+    await desk.fill({ tenantId: tenant, jobs: 5, priority: 1 })
+    await desk.fill({ tenantId: tenant, jobs: 5, priority: 100 })
+    await desk.fill({ tenantId: tenant, jobs: 5, priority: 151 })
+    const claim = await desk.claim(12, { fromBelow: true })
+    const rows = await priorityOf(jobsOf(claim))
+    expect(new Set(idsOf(claim)).size).toBe(12)
+    expect(rows.map(({ priority }) => priority)).toEqual([...Array(5).fill(151), ...Array(5).fill(100), 1, 1])
+    await complete(claim)
+    expect(idsOf(await desk.claim(12))).toHaveLength(3)
+  })
+
+  test('are all done under a flood of high ones that never ends', async () => {
+    const [tenant] = tenantsInOrder(1) as [string]
+    const low = await enqueue(desk.sql, ...Array.from({ length: 60 }, () => request({ priority: 300 })))
+    await desk.fill({ tenantId: tenant, jobs: 4_000, priority: 1 })
+    const ran = new Set<string>()
+    const runner = startRunner(desk.queue, [
+      task(async ([item]) => {
+        await sleep(2)
+        if (item) ran.add(item.job.id)
+        return undefined
+      }),
+    ])
+    const waiting = `SELECT count(*)::int AS jobs FROM jobs WHERE status = 'queued' AND priority = 1`
+    let fewest = Number.POSITIVE_INFINITY
+    await until(async () => {
+      const { rows } = await desk.sql.query<{ jobs: number }>(waiting)
+      fewest = Math.min(fewest, rows[0]?.jobs ?? 0)
+      if (fewest < 3_000) await desk.fill({ tenantId: tenant, jobs: 2_000, priority: 1 })
+      return low.every((id) => ran.has(id))
+    })
+    await runner.stop(1_000)
+    expect(fewest).toBeGreaterThan(500)
+  })
+})
