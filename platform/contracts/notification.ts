@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 
 /** Asks the content tier to tell one user something. */
 export const notificationPayload = z.object({
@@ -13,6 +14,12 @@ export const notificationPayload = z.object({
   expiresAt: z.iso.datetime().nullish(),
 })
 export type NotificationPayload = z.input<typeof notificationPayload>
+
+/**
+ * Whom to notify of what concerns the people who run the platform. They are known by their tokens and have no rows of
+ * their own: they share one inbox, under the tenant that no token can name.
+ */
+export const STAFF_INBOX = { tenantId: PLATFORM_TENANT, userId: '00000000-0000-0000-0000-000000000000' } as const
 
 /** The same, as a job carries it; `eventId` makes the delivery idempotent. */
 export const notificationJob = notificationPayload.extend({

@@ -10,6 +10,8 @@ import { makeContext } from './context.ts'
 import { Enqueuer } from './engine/enqueuer.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
 import { routes } from './events.ts'
+import { type Monitoring, startAlerts } from './monitoring.ts'
+import { addQueueMetrics } from './queueMetrics.ts'
 import { resolvers } from './resolvers/resolvers.ts'
 
 export type QueueConfig = z.output<typeof queueConfig>
@@ -22,6 +24,7 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
   const db = openTierDatabase(config.database, PrismaClient)
   const wakeUp = makeWakeUp(config.settings.REDIS_URL, log, db.systemSql)
   let relay: Relay | undefined
+  let alerts: Monitoring | undefined
   const enqueuer = new Enqueuer(db.systemSql, wakeUp)
   const parts = { db, wakeUp, enqueuer, relay: { wake: () => relay?.wake() } }
   const subgraph = await buildSubgraph({
@@ -32,6 +35,7 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
     makeContext: (base) => makeContext(base, parts),
     ready: () => db.systemSql.query('SELECT 1'),
     close: async () => {
+      alerts?.stop()
       await relay?.stop()
       wakeUp.close()
       await db.close()
@@ -43,5 +47,8 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
   // Its own announcements need no detour over the graph: the queue is at hand.
   const deliver: DeliverJobs = (jobs) => enqueuer.enqueueAll(jobs)
   relay = startRelay({ tier: 'queue', systemSql: db.systemSql, deliver, routes, log, registry })
+  // Here as well as in the workers: that none of those lives is what nobody else could notice.
+  alerts = startAlerts({ pool: db.systemSql, log, onAlert: () => relay?.wake() })
+  addQueueMetrics(registry, db.systemSql)
   return { subgraph, db, relay, wakeUp }
 }

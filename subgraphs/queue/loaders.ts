@@ -2,10 +2,12 @@ import DataLoader from 'dataloader'
 import type { Connection } from '#platform/database/pages.ts'
 import { loadNodes } from '#platform/database/pagesPerParent.ts'
 import type { ReadContext } from './context.ts'
+import { batchBurning } from './services/alerts.ts'
 import { batchJobPages, type JobListName, type PageKey } from './services/jobLists.ts'
 import { batchLogs, type LogKey } from './services/jobLogs.ts'
 import { batchInWork, batchJobs } from './services/jobs.ts'
-import { batchQueueCounts, batchQueues } from './services/queues.ts'
+import { batchQueueCounts, batchQueueRates } from './services/queueCounts.ts'
+import { batchQueues } from './services/queues.ts'
 import type { JobRow } from './services/rows.ts'
 import { batchSendProgress } from './services/sendProgress.ts'
 
@@ -37,6 +39,8 @@ export function makeLoaders(context: ReadContext) {
     }),
     queues: new DataLoader((names: readonly string[]) => batchQueues(context, names)),
     queueCounts: new DataLoader((names: readonly string[]) => batchQueueCounts(context, names)),
+    queueRates: new DataLoader((names: readonly string[]) => batchQueueRates(context, names)),
+    burning: new DataLoader((alertIds: readonly string[]) => batchBurning(context, alertIds)),
     sendProgress: new DataLoader((ids: readonly string[]) => batchSendProgress(context, ids)),
   }
 }

@@ -7,6 +7,8 @@ import { PrismaClient } from '#prisma/queue'
 import type { WorkerConfig } from './config.ts'
 import { JobRunner } from './engine/jobRunner.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
+import { startMonitoring } from './monitoring.ts'
+import { addQueueMetrics } from './queueMetrics.ts'
 import { startScheduler } from './scheduler.ts'
 import type { PlatformTask } from './tasks/services.ts'
 import { tasks as allTasks } from './tasks/tasks.ts'
@@ -35,10 +37,13 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const runner = new JobRunner({ pool: db.systemSql, tasks, services, wakeUp, log, leaseMs, pollMs, onSettled })
   const watermark = startWatermark({ sql: db.systemSql, oltp: services.oltp, analytics: services.analytics, log })
   const scheduler = startScheduler({ pool: db.systemSql, wakeUp, log })
+  const monitoring = startMonitoring({ pool: db.systemSql, log })
+  addQueueMetrics(metrics.registry, db.systemSql)
   runner.start()
   const app = buildHealthServer({ ready: () => db.systemSql.query('SELECT 1'), metrics, log })
   const close = async () => {
     scheduler.stop()
+    monitoring.stop()
     await runner.stop(config.drainMs)
     await watermark.stop()
     wakeUp.close()

@@ -1,21 +1,35 @@
-import { Counter, Gauge, Histogram } from 'prom-client'
+import { Counter, Gauge } from 'prom-client'
 import type { Metrics } from '#platform/metrics.ts'
-import type { Settled } from './engine/settler.ts'
+import type { Settled, SettledAs } from './engine/settler.ts'
+import { JobTimes, type JobType, type TimeSeries } from './jobTimes.ts'
+
+/** What is known of one job type's outcomes; `outcomes` since they were last asked for. */
+type Tally = JobType & { outcomes: Map<SettledAs, number>; runTime: TimeSeries; waitTime: TimeSeries }
 
 /** Shows what a worker does; answers what to call for each settled job. */
 export function addWorkerMetrics({ registry }: Metrics, held: () => number) {
-  const settledJobs = new Counter({
+  const tallies = new Map<string, Tally>()
+  new Counter({
     name: 'jobs_settled_total',
-    help: 'Attempts by outcome: completed, retried, dead, postponed or lost',
+    help: 'Attempts by outcome: completed, retried, dead, postponed, cancelled or lost',
     labelNames: ['queue', 'type', 'outcome'],
     registers: [registry],
+    collect() {
+      for (const { queueName: queue, jobType: type, outcomes } of tallies.values()) {
+        for (const [outcome, count] of outcomes) this.inc({ queue, type, outcome }, count)
+        outcomes.clear()
+      }
+    },
   })
-  const runTime = new Histogram({
+  const runTimes = new JobTimes(registry, {
     name: 'job_run_seconds',
     help: 'Time from the start of an attempt (or its batch) to its outcome',
-    labelNames: ['queue', 'type'],
     buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600],
-    registers: [registry],
+  })
+  const waitTimes = new JobTimes(registry, {
+    name: 'job_wait_seconds',
+    help: 'Time from the moment at which a job could run to its claim',
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600, 3600],
   })
   new Gauge({
     name: 'jobs_held',
@@ -25,9 +39,25 @@ export function addWorkerMetrics({ registry }: Metrics, held: () => number) {
       this.set(held())
     },
   })
-  return ({ queueName, jobType }: { queueName: string; jobType: string }, { settlement, as }: Settled) => {
-    settledJobs.inc({ queue: queueName, type: jobType, outcome: as })
+  const tallyOf = ({ queueName, jobType }: JobType): Tally => {
+    const key = `${queueName} ${jobType}`
+    const known = tallies.get(key)
+    if (known) return known
+    const type = { queueName, jobType }
+    const tally = {
+      ...type,
+      outcomes: new Map(),
+      runTime: runTimes.addSeries(type),
+      waitTime: waitTimes.addSeries(type),
+    }
+    tallies.set(key, tally)
+    return tally
+  }
+  return (job: JobType, { settlement, as }: Settled) => {
+    const { outcomes, runTime, waitTime } = tallyOf(job)
+    outcomes.set(as, (outcomes.get(as) ?? 0) + 1)
     if (settlement.kind === 'postponed') return
-    runTime.observe({ queue: queueName, type: jobType }, settlement.job.durationMs / 1000)
+    runTime.observe(settlement.job.durationMs / 1000)
+    waitTime.observe(settlement.job.waitMs / 1000)
   }
 }

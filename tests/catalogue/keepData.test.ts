@@ -19,7 +19,7 @@ describe('undoing migrations', () => {
 
   test('is done where nothing would be lost', async () => {
     const target = { tier: 'queue', url: database.ownerUrl, keepData: true } as const
-    expect(await migrateDown(target)).toEqual(['20261125000100_comments'])
+    expect(await migrateDown(target)).toEqual(['20261125000900_comments'])
   })
 
   test.each([

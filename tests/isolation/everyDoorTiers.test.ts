@@ -18,6 +18,8 @@ const SERVICE: Partial<Caller> = { ...NOBODY, kind: 'service', from: 'cli' }
 const STAFF_READS = new Set([
   ...['job', 'jobs', 'queues', 'deadLetters', 'deadLetterGroups', 'scheduledJobs', 'retryJob', 'cancelJob'],
   ...['replayDeadLetters', 'auditLog', 'analyticsWatermarks', 'viewer'],
+  // Not the tenants': their own inbox.
+  'notifications',
 ])
 /** What is no tenant's and told to everybody. */
 const EVERYBODYS = new Set(['analyticsWatermarks', 'viewer'])

@@ -1,7 +1,7 @@
 import type { QueryResolvers } from '#graphql/content'
-import { requireUser } from '#platform/caller/caller.ts'
+import { requireStaff, requireUser } from '#platform/caller/caller.ts'
 import { findAccesses } from '../services/accessLog.ts'
-import { findNotifications, findPreferences } from '../services/notifications.ts'
+import { findNotifications, findPreferences, findStaffNotifications } from '../services/notifications.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
 import { getStorage } from '../services/storage.ts'
 import { findTransactionalEmails } from '../services/transactionalEmails.ts'
@@ -14,7 +14,10 @@ export const queries: QueryResolvers = {
   attachment: (_root, { id }, { caller, loaders }) => requireUser(caller) && loaders.attachments.load(id),
   transactionalEmails: (_root, args, { caller, db }) =>
     requireUser(caller, 'owner', 'admin') && findTransactionalEmails(db, args),
-  notifications: (_root, args, { caller, db }) => findNotifications(db, requireOwnUserId(caller), args),
+  notifications: (_root, args, { caller, db }) =>
+    caller.kind === 'staff' && requireStaff(caller)
+      ? findStaffNotifications(db, args)
+      : findNotifications(db, requireOwnUserId(caller), args),
   notificationPreferences: (_root, _args, { caller, db }) => findPreferences(db, requireOwnUserId(caller)),
   retentionPolicies: (_root, args, { caller, db }) => requireUser(caller) && findRetentionPolicies(db, args),
   contentAccessLog: (_root, args, { caller, db }) => requireUser(caller, 'owner', 'admin') && findAccesses(db, args),

@@ -1,4 +1,6 @@
+import { STAFF_INBOX } from '#platform/contracts/notification.ts'
 import { type Connection, findPage } from '#platform/database/pages.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
 import type { Notification, NotificationPreference, Prisma } from '#prisma/content'
 import type { Database } from '../database.ts'
 
@@ -26,7 +28,12 @@ export function findNotifications(
   })
 }
 
-/** How many of them are unread. */
+/** What the people who run the platform were told, newest first: they share one inbox, which is no tenant's. */
+export function findStaffNotifications(db: Database, args: NotificationsArgs): Promise<Connection<NotificationRow>> {
+  return runAsTenant(STAFF_INBOX.tenantId, () => findNotifications(db, STAFF_INBOX.userId, args))
+}
+
+/** How many a user has not read. */
 export function countUnread(db: Database, userId: string): Promise<number> {
   return db.tenant.notification.count({ where: { ...shownTo(userId), isRead: false } })
 }

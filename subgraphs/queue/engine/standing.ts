@@ -16,7 +16,7 @@ export type QueueStanding = {
 }
 
 /**
- * Jobs that wait, of the tenant $1 and in the queues $2, or with null of all, as of $3. Two looks, one into each
+ * Jobs that wait, of the tenant $1 and in the queues $2, or with null of all, as of $3 or now. Two looks, one into each
  * index: rows that are no longer queued are in neither. A job in work stands as queued too, and is left out.
  */
 export const waitingJobs = (inWork: string) => `
@@ -25,7 +25,8 @@ export const waitingJobs = (inWork: string) => `
     AND status = 'queued' AND is_due
     AND id NOT IN (SELECT id FROM ${inWork})
   UNION ALL
-  SELECT queue_name, (priority > 50)::int + (priority > 150)::int, greatest(run_at, queued_at), run_at <= $3
+  SELECT queue_name, (priority > 50)::int + (priority > 150)::int, greatest(run_at, queued_at), 
+    run_at <= coalesce($3::timestamptz, clock_timestamp())
   FROM jobs WHERE ($2::text[] IS NULL OR queue_name = ANY($2)) AND ($1::uuid IS NULL OR tenant_id = $1)
     AND status = 'queued' AND NOT is_due`
 
@@ -36,7 +37,7 @@ export const countWaiting = (inWork: string) => `
     count(*) FILTER (WHERE is_due AND band = 1)::int AS normal,
     count(*) FILTER (WHERE is_due AND band = 2)::int AS low,
     count(*) FILTER (WHERE NOT is_due)::int AS delayed,
-    greatest(0, extract(epoch FROM $3::timestamptz - min(since) FILTER (WHERE is_due)))::float8 AS oldest_seconds
+    greatest(0, extract(epoch FROM coalesce($3::timestamptz, clock_timestamp()) - min(since) FILTER (WHERE is_due)))::float8 AS oldest_seconds
   FROM (${waitingJobs(inWork)}) AS waiting GROUP BY queue_name`
 
 /** One row for each queue, over all tenants, as of $3; $1 and $2 are null. Columns as in QueueStanding. */

@@ -1,10 +1,4 @@
-import type {
-  DeadLetterGroupResolvers,
-  DeadLetterResolvers,
-  JobQueueResolvers,
-  JobResolvers,
-  ScheduledJobResolvers,
-} from '#graphql/queue'
+import type { DeadLetterGroupResolvers, DeadLetterResolvers, JobResolvers, ScheduledJobResolvers } from '#graphql/queue'
 import type { Caller } from '#platform/caller/caller.ts'
 import { parsePageArgs } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
@@ -49,14 +43,6 @@ export const job: JobResolvers = {
   },
   logs: ({ tenantId, id }, args, { loaders }) =>
     loaders.logs.load({ tenantId, jobId: id, first: parsePageArgs(args).first }),
-}
-
-export const jobQueue: JobQueueResolvers = {
-  pending: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).pending,
-  processing: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).processing,
-  failedLast24h: async ({ name }, _args, { loaders }) => (await loaders.queueCounts.load(name)).failedLast24h,
-  oldestPendingSeconds: async ({ name }, _args, { loaders }) =>
-    (await loaders.queueCounts.load(name)).oldestPendingSeconds,
 }
 
 export const deadLetter: DeadLetterResolvers = {

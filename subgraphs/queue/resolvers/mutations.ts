@@ -1,4 +1,5 @@
 import type { MutationResolvers } from '#graphql/queue'
+import { acknowledgeAlert, createQueueAlert, updateQueueAlert } from '../services/alertChanges.ts'
 import { enqueueForService } from '../services/enqueueing.ts'
 import { cancelJob, retryJob } from '../services/jobActions.ts'
 import { replayDeadLetters } from '../services/replays.ts'
@@ -12,5 +13,8 @@ export const mutations: MutationResolvers = {
   updateScheduledJob: async (_, { input }, context) => ({ scheduledJob: await updateScheduledJob(context, input) }),
   deleteScheduledJob: async (_, { input }, context) => ({ id: await deleteScheduledJob(context, input) }),
   runScheduledJob: (_, { input }, context) => runScheduledJob(context, input),
+  createQueueAlert: async (_, { input }, context) => ({ alert: await createQueueAlert(context, input) }),
+  updateQueueAlert: async (_, { input }, context) => ({ alert: await updateQueueAlert(context, input) }),
+  acknowledgeAlert: async (_, { input }, context) => ({ firing: await acknowledgeAlert(context, input) }),
   enqueueJobs: (_, { jobs }, context) => enqueueForService(context, jobs),
 }

@@ -1,7 +1,8 @@
 import type { QueryResolvers } from '#graphql/queue'
+import { findAlerts, findFirings } from '../services/alerts.ts'
 import { findDeadLetterGroups, findDeadLetters } from '../services/deadLetters.ts'
 import { findJobs } from '../services/jobs.ts'
-import { findAlerts, findFirings, findJobMetrics, findScheduledJobs, findWorkers } from '../services/operations.ts'
+import { findJobMetrics, findScheduledJobs, findWorkers } from '../services/operations.ts'
 import { findQueues } from '../services/queues.ts'
 
 export const queries: QueryResolvers = {

@@ -1,5 +1,6 @@
 import type { Resolvers } from '#graphql/queue'
-import { deadLetter, deadLetterGroup, job, jobQueue, ofQueue, scheduledJob } from './jobs.ts'
+import { deadLetter, deadLetterGroup, job, ofQueue, scheduledJob } from './jobs.ts'
+import { jobQueue, queueAlert } from './monitoring.ts'
 import { mutations } from './mutations.ts'
 import { campaign, domain, inboxMessageRef, smtpIpAddress, tenant, transactionalEmail, vpsInstance } from './others.ts'
 import { queries } from './queries.ts'
@@ -14,7 +15,7 @@ export const resolvers: Resolvers = {
   DeadLetterGroup: deadLetterGroup,
   ScheduledJob: scheduledJob,
   JobMetric: ofQueue,
-  QueueAlert: { queue: ({ queueName }, _args, { loaders }) => (queueName ? loaders.queues.load(queueName) : null) },
+  QueueAlert: queueAlert,
   Tenant: tenant,
   Campaign: campaign,
   InboxMessageRef: inboxMessageRef,

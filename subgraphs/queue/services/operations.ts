@@ -1,9 +1,8 @@
 import type { QueryJobMetricsArgs } from '#graphql/queue'
 import { type Connection, findPage } from '#platform/database/pages.ts'
-import { filterId } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
 import { openReader, recordStaffRead } from './reader.ts'
-import type { AlertRow, FiringRow, JobMetricRow, ScheduledJobRow, WorkerRow } from './rows.ts'
+import type { JobMetricRow, ScheduledJobRow, WorkerRow } from './rows.ts'
 
 type PageArguments = { first?: number | null; after?: string | null }
 
@@ -36,29 +35,4 @@ export async function findJobMetrics(context: ReadContext, args: QueryJobMetrics
     take: 1_000,
   })
   return rows as JobMetricRow[]
-}
-
-/** What the platform wakes its people for, newest first. */
-export async function findAlerts(context: ReadContext, page: PageArguments): Promise<Connection<AlertRow>> {
-  await recordStaffRead(context, 'QueueAlert')
-  const alerts = await findPage(context.db.system.queueAlert, {
-    sort: [{ field: 'createdAt', direction: 'desc' }],
-    ...page,
-  })
-  return alerts as Connection<AlertRow>
-}
-
-/** When alerts fired, latest first. */
-export async function findFirings(
-  context: ReadContext,
-  { alertId, ...page }: PageArguments & { alertId?: string | null },
-): Promise<Connection<FiringRow>> {
-  await recordStaffRead(context, 'QueueAlert')
-  const firings = await findPage(context.db.system.queueAlertHistory, {
-    where: { alertId: filterId(alertId) },
-    include: { alert: true },
-    sort: [{ field: 'firedAt', direction: 'desc' }],
-    ...page,
-  })
-  return firings as Connection<FiringRow>
 }

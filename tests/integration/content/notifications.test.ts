@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { STAFF_INBOX } from '#platform/contracts/notification.ts'
 import { type ContentTier, STAFF, serviceOf, startContentTier, userOf } from './contentTier.ts'
 
 let tier: ContentTier
@@ -63,6 +64,17 @@ describe('delivering', () => {
         metadata: { n: 1 },
       },
     ])
+  })
+
+  test('reaches the staff’s one inbox, in which nothing of tenants is, as it is in none of theirs', async () => {
+    await deliver(about('theirs'), about('ours', { ...STAFF_INBOX }))
+    const { data, errors } = await tier.ask(LIST, {}, STAFF)
+    expect(errors).toBeUndefined()
+    expect(data.notifications).toMatchObject({ totalCount: 1, nodes: [{ title: 'ours' }] })
+    expect(await titlesOf(ada, demo)).toEqual(['theirs'])
+    expect(await titlesOf(STAFF_INBOX.userId, demo)).toEqual([])
+    const { errors: refused } = await tier.ask(LIST, {}, { ...STAFF, roles: [] })
+    expect(refused?.[0]?.extensions.code).toBe('FORBIDDEN')
   })
 
   test('the same key again changes nothing, also at the same time, also in one call', async () => {

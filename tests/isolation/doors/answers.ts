@@ -37,6 +37,7 @@ const OF_THE_MOMENT = new Set([
   'lastAccessedAt',
   'oldestPendingSeconds',
   'ratePerMinute',
+  ...['throughputPerMinute', 'errorRate', 'health'],
   'eta',
 ])
 

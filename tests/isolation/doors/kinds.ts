@@ -29,7 +29,8 @@ const SOURCES = {
   Job: queue('SELECT job_id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),
   DeadLetter: queue('SELECT id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),
   ScheduledJob: queue('SELECT id AS value FROM scheduled_jobs WHERE tenant_id = $1'),
-  QueueAlert: queue('SELECT id AS value FROM queue_alerts WHERE $1::uuid IS NOT NULL'),
+  QueueAlert: queue('SELECT alert_id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
+  QueueAlertFiring: queue('SELECT id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
   'Campaign.name': oltp(`SELECT name AS value FROM campaigns WHERE tenant_id = $1 AND status = 'sending'`),
   'Lead.email': oltp('SELECT email AS value FROM leads WHERE tenant_id = $1'),
   'Template.name': oltp('SELECT name AS value FROM templates WHERE tenant_id = $1'),
@@ -82,6 +83,8 @@ const BY_COORDINATE: Record<string, Kind> = {
   'JobActionInput.id': 'Job',
   'ScheduledJobActionInput.id': 'ScheduledJob',
   'UpdateScheduledJobInput.id': 'ScheduledJob',
+  'UpdateQueueAlertInput.id': 'QueueAlert',
+  'AcknowledgeAlertInput.id': 'QueueAlertFiring',
   'JobFilter.correlationId': 'Job.correlationId',
   'CampaignFilter.search': 'Campaign.name',
   'LeadFilter.search': 'Lead.email',
@@ -110,6 +113,11 @@ export function findKind(coordinate: string, returnedType: string): Kind | null 
 /** Kind of an entity, by its type's name; null for a new one, which has to be added here. */
 export function findEntityKind(typename: string): Kind | null {
   return typename in SOURCES ? (typename as Kind) : null
+}
+
+/** Whether things of a kind are the platform's own: no tenant has any, and staff alone may name them. */
+export function isOfPlatform(kind: Kind): boolean {
+  return kind === 'QueueAlert' || kind === 'QueueAlertFiring'
 }
 
 /** Entities whose owner shows them to staff alone; the others add to them what a tenant may see. */
