@@ -11,6 +11,16 @@ export type JobToEnqueue = {
   jobType: string
   payload: Record<string, unknown>
   priority?: number
+  runAt?: Date | null
+  delayMs?: number | null
+  /** Worthless after. */
+  expiresAt?: Date | null
+  /** Jobs of one tenant and queue with the same key are one, for as long as the window lasts or the job has not ended. */
+  uniqueKey?: string | null
+  uniqueForSeconds?: number | null
+  uniquePolicy?: 'keep' | 'replace' | 'reject' | null
+  /** What limits per key count by, such as a mailbox. */
+  concurrencyKey?: string | null
   correlationId?: string | null
   userId?: string | null
   subjectTypename?: string | null
@@ -40,7 +50,8 @@ const ENQUEUE_JOBS = `mutation EnqueueJobs($jobs: [EnqueueJobInput!]!) {
 export function deliverOverGraph(queue: ServiceClient): DeliverJobs {
   return async (jobs) => {
     type Answer = { enqueueJobs: { key: string; status: string; error: string | null }[] }
-    const data = await queue.request<Answer>(ENQUEUE_JOBS, { jobs }, { timeoutMs: DELIVERY_TIMEOUT_MS })
+    const asked = jobs.map((job) => ({ ...job, uniquePolicy: job.uniquePolicy?.toUpperCase() }))
+    const data = await queue.request<Answer>(ENQUEUE_JOBS, { jobs: asked }, { timeoutMs: DELIVERY_TIMEOUT_MS })
     return data.enqueueJobs.map(({ key, status, error }) => ({
       key,
       status: status.toLowerCase() as EnqueueAnswer['status'],

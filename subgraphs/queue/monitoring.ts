@@ -27,7 +27,7 @@ export function startAlerts({ pool, log, onAlert }: MonitoringOptions): Monitori
   let restUntil = Number.NEGATIVE_INFINITY
   chores.every(
     EVALUATE_EVERY_MS,
-    complainOnce(log, 'the alerts cannot be evaluated', async () => {
+    complainOnce(chores, log, 'the alerts cannot be evaluated', async () => {
       const begin = performance.now()
       if (begin < restUntil) return
       const { fired, resolved } = await evaluateAlerts(pool, { log })
@@ -54,7 +54,7 @@ export function startMonitoring(options: MonitoringOptions): Monitoring {
   ensureDefaults().catch(() => undefined)
   chores.every(
     COMPUTE_EVERY_MS,
-    complainOnce(log, 'job metrics cannot be computed', async () => {
+    complainOnce(chores, log, 'job metrics cannot be computed', async () => {
       await ensureDefaults()
       await computeMetrics(pool)
     }),
@@ -68,7 +68,7 @@ export function startMonitoring(options: MonitoringOptions): Monitoring {
 }
 
 /** What watches must not fail unseen; nor fill the log while the database is away. */
-function complainOnce(log: Log, complaint: string, work: () => Promise<void>): () => Promise<void> {
+function complainOnce(chores: Chores, log: Log, complaint: string, work: () => Promise<void>): () => Promise<void> {
   let isFailing = false
   return async () => {
     try {

@@ -31,6 +31,7 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
     oltp: makeServiceClient(oltp),
     content: makeServiceClient(content),
     analytics: makeServiceClient(analytics),
+    queue: { pool: db.systemSql, announce: wakeUp.announce },
   }
   const onSettled = addWorkerMetrics(metrics, () => runner.held)
   const { leaseMs, pollMs } = config

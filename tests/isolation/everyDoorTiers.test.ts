@@ -17,7 +17,16 @@ const SERVICE: Partial<Caller> = { ...NOBODY, kind: 'service', from: 'cli' }
 /** What staff may read of tenants, or of all of them together, by design. */
 const STAFF_READS = new Set([
   ...['job', 'jobs', 'queues', 'deadLetters', 'deadLetterGroups', 'scheduledJobs', 'retryJob', 'cancelJob'],
-  ...['replayDeadLetters', 'auditLog', 'analyticsWatermarks', 'viewer'],
+  ...[
+    'retryJobs',
+    'reprioritizeJob',
+    'resolveDeadLetter',
+    'resolveDeadLetters',
+    'replayDeadLetters',
+    'auditLog',
+    'analyticsWatermarks',
+    'viewer',
+  ],
   // Not the tenants': their own inbox.
   'notifications',
 ])

@@ -2,6 +2,7 @@ import type { QueryResolvers } from '#graphql/analytics'
 import { requireStaff, requireUser } from '#platform/caller/caller.ts'
 import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 import { isUuid } from '#platform/graph/ids.ts'
+import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { inTenant } from '../context.ts'
 import { asPlatformIfStaff } from '../loaders.ts'
 import { sumStepsOfCampaign } from '../services/aggregates.ts'
@@ -55,6 +56,8 @@ export const Query: QueryResolvers = {
   emailEvents: (_root, args, context) => findEmailEvents(inTenant(context).db, args),
   analyticsWatermarks: (_root, _args, { caller, db }) => listWatermarks(db, caller.tenantId ?? PLATFORM_TENANT),
   analyticsArchives: (_root, args, context) => findArchives(inTenant(context).db, args),
+  analyticsOutboxEvents: (_root, args, { caller, db: { system, systemSql } }) =>
+    findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
 }
 
 async function loadAll<Found>(ids: readonly string[], load: (id: string) => Promise<Found | null>): Promise<Found[]> {

@@ -1,5 +1,6 @@
 import type { QueryResolvers } from '#graphql/content'
 import { requireStaff, requireUser } from '#platform/caller/caller.ts'
+import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAccesses } from '../services/accessLog.ts'
 import { findNotifications, findPreferences, findStaffNotifications } from '../services/notifications.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
@@ -23,4 +24,6 @@ export const queries: QueryResolvers = {
   contentAccessLog: (_root, args, { caller, db }) => requireUser(caller, 'owner', 'admin') && findAccesses(db, args),
   uploads: (_root, args, { caller, db }) => requireUser(caller) && findUploads(db, args),
   storageStats: (_root, _args, { caller, db }) => requireUser(caller) && getStorage(db),
+  contentOutboxEvents: (_root, args, { caller, db: { system, systemSql } }) =>
+    findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
 }

@@ -1,5 +1,6 @@
 import type { MutationResolvers } from '#graphql/oltp'
 import { requireService, requireUser } from '#platform/caller/caller.ts'
+import { unparkOutboxEvent } from '#platform/outbox/parked.ts'
 import type { Context } from '../context.ts'
 import { createCampaign } from '../services/campaigns.ts'
 import { ingestMessage } from '../services/mailFlow/ingest.ts'
@@ -21,6 +22,11 @@ function asService(context: Context): Context {
 export const mutations: MutationResolvers = {
   ingestMessage: (_, { input }, context) => ingestMessage(asEditor(context), input),
   createCampaign: async (_, { input }, context) => ({ campaign: await createCampaign(asEditor(context), input) }),
+  unparkOltpOutboxEvent: async (_, { input }, { caller, db, relay }) => {
+    const event = await unparkOutboxEvent({ caller, systemSql: db.systemSql }, input)
+    relay.wake()
+    return { event }
+  },
   provisionTenant: (_, { input }, context) => provisionTenant(asService(context), input),
   recordSentMessages: (_, { input }, context) => recordSentMessages(asService(context), input.items),
 }

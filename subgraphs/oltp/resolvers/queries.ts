@@ -1,17 +1,12 @@
 import type { QueryResolvers } from '#graphql/oltp'
 import { requireService, requireUser } from '#platform/caller/caller.ts'
 import { outboxFrontier } from '#platform/outbox/frontier.ts'
+import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import type { Context } from '../context.ts'
 import { findCampaigns } from '../services/campaigns.ts'
 import { findDomains, findIpAssignments } from '../services/domains.ts'
 import { findEmailAccounts } from '../services/emailAccounts.ts'
-import {
-  findOutboxEvents,
-  findSmtpIp,
-  findSmtpIps,
-  findVpsInstance,
-  findVpsInstances,
-} from '../services/infrastructure.ts'
+import { findSmtpIp, findSmtpIps, findVpsInstance, findVpsInstances } from '../services/infrastructure.ts'
 import { findLeads } from '../services/leads.ts'
 import { findMessages } from '../services/messages.ts'
 import { readAsStaff } from '../services/staffAccess.ts'
@@ -52,7 +47,8 @@ export const queries: QueryResolvers = {
   vpsInstances: (_, args, context) => readAsStaff(context, 'VpsInstance', () => findVpsInstances(context.db, args)),
   smtpIp: (_, { id }, context) => readAsStaff(context, 'SmtpIpAddress', () => findSmtpIp(context, id)),
   smtpIps: (_, args, context) => readAsStaff(context, 'SmtpIpAddress', () => findSmtpIps(context.db, args)),
-  outboxEvents: (_, args, context) => readAsStaff(context, 'OutboxEvent', () => findOutboxEvents(context.db, args)),
+  outboxEvents: (_, args, { caller, db: { system, systemSql } }) =>
+    findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
 
   outboxFrontier: (_, _args, { caller, db }) => {
     requireService(caller)

@@ -1,4 +1,4 @@
-import type { OutboxEventFilter, SmtpIpFilter, VpsInstanceFilter } from '#graphql/oltp'
+import type { SmtpIpFilter, VpsInstanceFilter } from '#graphql/oltp'
 import { findPage } from '#platform/database/pages.ts'
 import { filterId, isUuid } from '#platform/graph/ids.ts'
 import type { Context } from '../context.ts'
@@ -36,15 +36,6 @@ export function findSmtpIps(db: Database, { filter, ...page }: PageInput & { fil
     vpsInstanceId: filterId(filter?.vpsInstanceId),
   }
   return findPage(db.system.smtpIpAddress, { ...page, where, sort: NEWEST_FIRST })
-}
-
-/** A page of what waits in this tier's outbox, oldest first. */
-export function findOutboxEvents(db: Database, { filter, ...page }: PageInput & { filter?: OutboxEventFilter | null }) {
-  const where = {
-    tenantId: filterId(filter?.tenantId),
-    ...(filter?.isParked != null && { parkedAt: filter.isParked ? { not: null } : null }),
-  }
-  return findPage(db.system.outboxEvent, { ...page, where, sort: [{ field: 'id', direction: 'asc' }] })
 }
 
 /** Addresses by id, for staff. */

@@ -12,7 +12,6 @@ export type {
   EmailAccount as EmailAccountRow,
   InboxMessageRef as MessageRow,
   Lead as LeadRow,
-  OutboxEvent as OutboxEventRow,
   Plan as PlanRow,
   Subscription as SubscriptionRow,
   Suppression as SuppressionRow,

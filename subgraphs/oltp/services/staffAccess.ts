@@ -12,7 +12,7 @@ const recorded = new WeakMap<Context, Map<string, Promise<unknown>>>()
  */
 export async function readAsStaff<Result>(
   context: Context,
-  resourceType: 'VpsInstance' | 'SmtpIpAddress' | 'OutboxEvent',
+  resourceType: 'VpsInstance' | 'SmtpIpAddress',
   read: () => PromiseLike<Result>,
 ): Promise<Result> {
   const { userId, roles } = requireStaff(context.caller)

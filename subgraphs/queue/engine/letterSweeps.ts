@@ -28,7 +28,7 @@ const find: LetterSweep['find'] = async (sql, filter, { asOf, after, limit }) =>
     `SELECT l.tenant_id AS "tenantId", l.id, l.job_id AS "jobId", l.job_type AS "jobType", l.created_at AS "createdAt"
      FROM dead_letter_jobs l
      WHERE ${letterConditions(filter, bind)} AND NOT l.is_resolved ${until(asOf, bind)} ${further}
-     ORDER BY l.created_at, l.id LIMIT ${bind(limit)}`,
+     ORDER BY l.created_at, l.id LIMIT ${limit}`,
     values,
   )
   return rows

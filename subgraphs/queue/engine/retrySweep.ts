@@ -35,7 +35,7 @@ export const jobRetry: Sweep<RetryFilter, RetryRow> = {
     const where = conditions(filter, asOf, bind)
     const { rows } = await sql.query<RetryRow>(
       `SELECT j.tenant_id AS "tenantId", j.status, j.id FROM jobs j WHERE ${where} ${after ? further(after, bind) : ''}
-       ORDER BY j.tenant_id, j.status, j.id DESC LIMIT ${bind(limit)}`,
+       ORDER BY j.tenant_id, j.status, j.id DESC LIMIT ${limit}`,
       values,
     )
     return rows

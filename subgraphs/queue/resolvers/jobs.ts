@@ -1,8 +1,8 @@
 import type { DeadLetterGroupResolvers, DeadLetterResolvers, JobResolvers, ScheduledJobResolvers } from '#graphql/queue'
-import type { Caller } from '#platform/caller/caller.ts'
 import { parsePageArgs } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
+import { mayReadPayloads } from '../services/jobFilters.ts'
 import { findSubject } from '../services/jobs.ts'
 import type { JobRow, QueueRow } from '../services/rows.ts'
 
@@ -13,11 +13,6 @@ export const ofQueue = {
     if (!queue) throw new AppError('INTERNAL', `the queue ${queueName} is gone`)
     return queue
   },
-}
-
-/** What jobs carry to the audit log and to single users is no more everybody's than it is there. */
-function mayReadPayloads({ kind, roles }: Caller): boolean {
-  return kind !== 'user' || roles.includes('owner') || roles.includes('admin')
 }
 
 const payload = <Payload>(row: { payload: Payload }, _args: unknown, { caller }: Context): Payload | null =>

@@ -1,4 +1,5 @@
 import type { QueryResolvers } from '#graphql/queue'
+import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAlerts, findFirings } from '../services/alerts.ts'
 import { findDeadLetterGroups, findDeadLetters } from '../services/deadLetters.ts'
 import { findJobs } from '../services/jobs.ts'
@@ -6,6 +7,8 @@ import { findJobMetrics, findScheduledJobs, findWorkers } from '../services/oper
 import { findQueues } from '../services/queues.ts'
 
 export const queries: QueryResolvers = {
+  queueOutboxEvents: (_, args, { caller, db: { system, systemSql } }) =>
+    findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
   job: (_, { id }, { loaders }) => loaders.jobs.load(id),
   jobs: (_, args, context) => findJobs(context, args),
   queues: (_, _args, context) => findQueues(context),

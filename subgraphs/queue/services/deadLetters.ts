@@ -4,6 +4,8 @@ import { type Connection, findPage } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
 import { filterId, isUuid } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
+import { collectValues } from '../engine/conditions.ts'
+import { type LetterFilter, letterConditions } from '../engine/letterFilter.ts'
 import { openReader, tenantOfFilter } from './reader.ts'
 import type { DeadLetterRow } from './rows.ts'
 
@@ -21,18 +23,12 @@ type ListArguments = { first?: number | null; after?: string | null; filter?: De
 
 const MOST_IDS = 1_000
 
-/** The filter in SQL, over $1 to $6 as `letterConditionValues` gives them. */
-export const LETTER_CONDITION = `
-  ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid[] IS NULL OR id = ANY($2))
-  AND ($3::text IS NULL OR queue_name = $3) AND ($4::text IS NULL OR job_type = $4)
-  AND ($5::text IS NULL OR error_fingerprint = $5) AND is_resolved = $6`
-
-const GROUP = `
-  SELECT error_fingerprint AS "errorFingerprint", queue_name AS "queueName", job_type AS "jobType", count(*)::int AS count,
-    (array_agg(failure_reason ORDER BY created_at DESC))[1] AS "failureReason", min(created_at) AS "firstAt",
-    max(created_at) AS "lastAt"
-  FROM dead_letter_jobs WHERE ${LETTER_CONDITION}
-  GROUP BY error_fingerprint, queue_name, job_type ORDER BY count(*) DESC, max(created_at) DESC LIMIT 100`
+const group = (conditions: string) => `
+  SELECT l.error_fingerprint AS "errorFingerprint", l.queue_name AS "queueName", l.job_type AS "jobType",
+    count(*)::int AS count, (array_agg(l.failure_reason ORDER BY l.created_at DESC))[1] AS "failureReason",
+    min(l.created_at) AS "firstAt", max(l.created_at) AS "lastAt"
+  FROM dead_letter_jobs l WHERE ${conditions}
+  GROUP BY l.error_fingerprint, l.queue_name, l.job_type ORDER BY count(*) DESC, max(l.created_at) DESC LIMIT 100`
 
 /** What can't be an id finds nothing. @throws AppError INVALID_INPUT for more than 1000: what was asked goes to the audit log */
 function readLetterIds(filter: DeadLetterFilter | null | undefined): string[] | undefined {
@@ -41,20 +37,25 @@ function readLetterIds(filter: DeadLetterFilter | null | undefined): string[] | 
   return ids?.filter(isUuid)
 }
 
-/** @param tenantId the caller's; null for staff, whose filter may name one */
-export function letterConditionValues(
+/**
+ * A client's filter as the engine takes it, for letters resolved or not.
+ * @param tenantId the caller's; null for staff, whose filter may name one
+ * @throws AppError FORBIDDEN for a tenant in a user's filter; INVALID_INPUT
+ */
+export function readLetterFilter(
   caller: Caller,
   tenantId: string | null,
   filter: DeadLetterFilter | null | undefined,
-): unknown[] {
-  return [
-    tenantId ?? filterId(tenantOfFilter(caller, filter?.tenantId)) ?? null,
-    readLetterIds(filter) ?? null,
-    filter?.queueName ?? null,
-    filter?.jobType ?? null,
-    filter?.errorFingerprint ?? null,
-    filter?.isResolved ?? false,
-  ]
+): LetterFilter {
+  const named = filterId(tenantOfFilter(caller, filter?.tenantId))
+  return {
+    tenantId: tenantId ?? named,
+    ids: readLetterIds(filter),
+    queueName: filter?.queueName,
+    jobType: filter?.jobType,
+    errorFingerprint: filter?.errorFingerprint,
+    created: filter?.created,
+  }
 }
 
 /** Dead letters, newest first; unresolved ones unless the filter says otherwise. */
@@ -72,6 +73,7 @@ export async function findDeadLetters(
       queueName: filter?.queueName ?? undefined,
       jobType: filter?.jobType ?? undefined,
       errorFingerprint: filter?.errorFingerprint ?? undefined,
+      createdAt: filter?.created ? { gte: filter.created.from, lt: filter.created.to } : undefined,
       isResolved: filter?.isResolved ?? false,
     },
     sort: [{ field: 'createdAt', direction: 'desc' }],
@@ -85,9 +87,11 @@ export async function findDeadLetterGroups(
   context: ReadContext,
   filter: DeadLetterFilter | null | undefined,
 ): Promise<DeadLetterGroupRow[]> {
-  const values = (tenantId: string | null) => letterConditionValues(context.caller, tenantId, filter)
-  tenantOfFilter(context.caller, filter?.tenantId)
+  readLetterFilter(context.caller, null, filter)
   const { sql, tenantId } = await openReader(context, 'DeadLetter')
-  const { rows } = await sql.query<DeadLetterGroupRow>(GROUP, values(tenantId))
+  const { values, bind } = collectValues()
+  const conditions = letterConditions(readLetterFilter(context.caller, tenantId, filter), bind)
+  const isResolved = `l.is_resolved = ${bind(filter?.isResolved ?? false)}`
+  const { rows } = await sql.query<DeadLetterGroupRow>(group(`${conditions} AND ${isResolved}`), values)
   return rows
 }

@@ -9,6 +9,7 @@ export type JobLogRow = {
   message: string
   context: unknown
   durationMs: number | null
+  waitMs: number | null
   createdAt: Date
 }
 
@@ -19,7 +20,7 @@ const FIND_LOGS = `
   SELECT k.job_id AS "jobId", l.* FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS k(tenant_id, job_id, lines)
   CROSS JOIN LATERAL (
     SELECT g.id::text AS id, g.attempt_number AS "attemptNumber", g.log_level AS level, g.message, g.context,
-      g.duration_ms AS "durationMs", g.created_at AS "createdAt"
+      g.duration_ms AS "durationMs", g.wait_ms AS "waitMs", g.created_at AS "createdAt"
     FROM job_logs g WHERE g.tenant_id = k.tenant_id AND g.job_id = k.job_id
     ORDER BY g.created_at DESC, g.id DESC LIMIT k.lines
   ) l`

@@ -1,52 +1,63 @@
 import type { JobFilter } from '#graphql/queue'
-import { type Connection, findPage } from '#platform/database/pages.ts'
-import { filterId, isUuid } from '#platform/graph/ids.ts'
+import type { Connection } from '#platform/database/pages.ts'
+import { isUuid } from '#platform/graph/ids.ts'
 import type { ReadContext } from '../context.ts'
-import { findHeldJobs, findJobsInWork, type InWork } from './inWork.ts'
-import { openReader, type Reader, tenantOfFilter } from './reader.ts'
+import { findHeldJobs, type InWork } from './inWork.ts'
+import { readJobFilter } from './jobFilters.ts'
+import { findTenantsOfJobs } from './jobPlaces.ts'
+import { findJobPlaces } from './jobSearch.ts'
+import { openReader, type Reader } from './reader.ts'
 import type { JobRow } from './rows.ts'
 
 type ListArguments = { first?: number | null; after?: string | null; filter?: JobFilter | null }
 
 /** The caller's jobs, newest first; staff's are every tenant's. */
-export async function findJobs(context: ReadContext, { first, after, filter }: ListArguments) {
-  const tenantId = filterId(tenantOfFilter(context.caller, filter?.tenantId))
+export async function findJobs(
+  context: ReadContext,
+  { first, after, filter }: ListArguments,
+): Promise<Connection<JobRow>> {
+  readJobFilter(context.caller, context.caller.tenantId, filter)
   const reader = await openReader(context, 'Job')
-  const page = await findPage(reader.prisma.job, {
-    where: {
-      tenantId,
-      queueName: filter?.queueName ?? undefined,
-      ...(filter?.status && (await statusCondition(reader, filter.status))),
-      jobType: filter?.jobType ?? undefined,
-      correlationId: filter?.correlationId ?? undefined,
-      campaignId: filterId(filter?.campaignId),
-      queuedAt: filter?.queued ? { gte: filter.queued.from, lt: filter.queued.to } : undefined,
-    },
-    // Ids are UUIDv7: in order of arrival.
-    sort: [{ field: 'id', direction: 'desc' }],
+  const facts = readJobFilter(context.caller, reader.tenantId, filter)
+  const places = await findJobPlaces(reader, context.db.systemSql, {
+    filter: facts,
+    statuses: filter?.status,
     first,
     after,
   })
-  return page as Connection<JobRow>
+  const rows = await loadJobs(reader, places.nodes)
+  return loadNodesAt(places, ({ id }) => rows.get(id))
 }
 
-/** The table knows no job in work: such a job is a queued one that a lease holds. */
-async function statusCondition(reader: Reader, asked: readonly JobRow['status'][]) {
-  const statuses = new Set(asked)
-  const stored = [...statuses].filter((status) => status !== 'processing')
-  if (statuses.has('processing') === statuses.has('queued')) return { status: { in: stored } }
-  const inWork = await findJobsInWork(reader)
-  if (statuses.has('queued')) return { status: { in: stored }, NOT: { status: 'queued', id: { in: inWork } } }
-  return { OR: [{ status: { in: stored } }, { status: 'queued', id: { in: inWork } }] }
+/** Rows in the place of their keys; jobs that are gone by now are left out. */
+function loadNodesAt<Key>(page: Connection<Key>, find: (key: Key) => JobRow | undefined): Connection<JobRow> {
+  const edges = page.edges.flatMap(({ node, cursor }) => {
+    const row = find(node)
+    return row ? [{ node: row, cursor }] : []
+  })
+  return { ...page, edges, nodes: edges.map(({ node }) => node) }
+}
+
+/** Jobs by their keys, each one look into the primary key. */
+export async function loadJobs(
+  { prisma, tenantId }: Pick<Reader, 'prisma' | 'tenantId'>,
+  keys: readonly { tenantId: string; id: string }[],
+): Promise<Map<string, JobRow>> {
+  if (keys.length === 0) return new Map()
+  const id = { in: keys.map((key) => key.id) }
+  const where = tenantId === null ? { tenantId: { in: [...new Set(keys.map((key) => key.tenantId))] }, id } : { id }
+  const rows = (await prisma.job.findMany({ where })) as JobRow[]
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
 /** Jobs by id, of the caller's tenant or, for staff, of any; null for what is not there. */
 export async function batchJobs(context: ReadContext, ids: readonly string[]): Promise<(JobRow | null)[]> {
   const known = ids.filter(isUuid).map((id) => id.toLowerCase())
   if (known.length === 0) return ids.map(() => null)
-  const { prisma } = await openReader(context, 'Job')
-  const rows = (await prisma.job.findMany({ where: { id: { in: known } } })) as JobRow[]
-  const byId = new Map(rows.map((row) => [row.id, row]))
+  const reader = await openReader(context, 'Job')
+  const { tenantId, sql } = reader
+  const keys = tenantId === null ? await findTenantsOfJobs(sql, known) : known.map((id) => ({ tenantId, id }))
+  const byId = await loadJobs(reader, keys)
   return ids.map((id) => byId.get(id.toLowerCase()) ?? null)
 }
 

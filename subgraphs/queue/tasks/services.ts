@@ -1,9 +1,18 @@
+import type pg from 'pg'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { PermanentFailure } from '../engine/failure.ts'
 import type { AnyTask, ItemOutcome, Task } from '../engine/task.ts'
 
 /** The tiers a task may ask; a task writes nowhere but through the tier that owns what is written. */
-export type TaskServices = Record<'oltp' | 'content' | 'analytics', ServiceClient>
+export type TaskServices = Record<'oltp' | 'content' | 'analytics', ServiceClient> & { queue: OwnTier }
+
+/** The worker's own tier: what the queue's tasks do to the queue goes through its engine, not through the graph. */
+export type OwnTier = {
+  /** Pool of the system role, for functions of the engine. */
+  pool: pg.Pool
+  /** These queues have work. */
+  announce: (queueNames: readonly string[]) => void
+}
 
 export type PlatformTask = AnyTask<TaskServices>
 

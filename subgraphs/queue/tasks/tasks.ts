@@ -1,8 +1,19 @@
 import { deliverNotification } from './deliverNotification.ts'
 import { recordAudit } from './recordAudit.ts'
 import { refreshViews } from './refreshViews.ts'
+import { replayDeadLetters } from './replayDeadLetters.ts'
+import { resolveDeadLetters } from './resolveDeadLetters.ts'
+import { retryJobs } from './retryJobs.ts'
 import { rollUpEvents } from './rollUpEvents.ts'
 import type { PlatformTask } from './services.ts'
 
 /** Everything a worker can do, one file each. */
-export const tasks: readonly PlatformTask[] = [rollUpEvents, recordAudit, deliverNotification, refreshViews]
+export const tasks: readonly PlatformTask[] = [
+  rollUpEvents,
+  recordAudit,
+  deliverNotification,
+  refreshViews,
+  replayDeadLetters,
+  resolveDeadLetters,
+  retryJobs,
+]

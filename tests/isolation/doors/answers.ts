@@ -29,6 +29,12 @@ export function absentOf(kind: Kind): string {
   return kind.includes('.') ? `nobody ${randomBytes(8).toString('hex')}` : uuidv7()
 }
 
+/** The same of what was refused as a whole, not in parts: what staff ask for may lead to what only tenants' users may see. */
+export function rootCodesOf({ errors }: Told): string[] {
+  const all = (errors ?? []) as GraphAnswer['errors'] & object
+  return all.filter(({ path }) => (path?.length ?? 0) <= 1).map(({ extensions }) => extensions.code)
+}
+
 /** Fields that tell the time, or what was done at this moment. */
 const OF_THE_MOMENT = new Set([
   'asOf',

@@ -28,6 +28,7 @@ const SOURCES = {
   AuditEntry: analytics(`SELECT event_id AS value FROM admin_audit_log WHERE tenant_id = $1`),
   Job: queue('SELECT job_id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),
   DeadLetter: queue('SELECT id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),
+  OutboxEvent: queue('SELECT id AS value FROM outbox_events WHERE tenant_id = $1 AND parked_at IS NOT NULL'),
   ScheduledJob: queue('SELECT id AS value FROM scheduled_jobs WHERE tenant_id = $1'),
   QueueAlert: queue('SELECT alert_id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
   QueueAlertFiring: queue('SELECT id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
@@ -42,7 +43,7 @@ const SOURCES = {
   'InboxMessageRef.subject': oltp(`SELECT subject AS value FROM inbox_message_refs WHERE tenant_id = $1
     AND direction = 'outbound'`),
   'Job.correlationId': queue(
-    'SELECT correlation_id AS value FROM jobs WHERE tenant_id = $1 AND correlation_id IS NOT NULL',
+    `SELECT correlation_id AS value FROM jobs WHERE tenant_id = $1 AND correlation_id IS NOT NULL AND status = 'failed'`,
   ),
   'AuditEntry.resourceId': analytics(`SELECT resource_id AS value FROM admin_audit_log WHERE tenant_id = $1
     AND resource_type = 'Campaign'`),
@@ -81,6 +82,9 @@ const BY_COORDINATE: Record<string, Kind> = {
   'DeadLetterFilter.errorFingerprint': 'DeadLetter.errorFingerprint',
   'AuditLogFilter.resourceId': 'AuditEntry.resourceId',
   'JobActionInput.id': 'Job',
+  'ReprioritizeJobInput.id': 'Job',
+  'UnparkOutboxEventInput.id': 'OutboxEvent',
+  'ResolveDeadLetterInput.id': 'DeadLetter',
   'ScheduledJobActionInput.id': 'ScheduledJob',
   'UpdateScheduledJobInput.id': 'ScheduledJob',
   'UpdateQueueAlertInput.id': 'QueueAlert',

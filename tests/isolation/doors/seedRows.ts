@@ -116,7 +116,7 @@ async function writeJobs(write: Write, plan: Plan, storageKey: string, transacti
   const { slug, tenantId, campaignId, domainId, addressId, serverId } = plan
   const job = {
     ...{ tenant_id: tenantId, queue_name: 'infrastructure-monitoring', job_type: 'checkReputation' },
-    ...{ payload: { of: `${slug} job` }, correlation_id: `${slug} correlation`, run_at: daysAgo(-30) },
+    ...{ payload: { of: `${slug} job` }, correlation_id: `${slug} correlation`, run_at: daysAgo(-30), is_due: false },
   }
   const subjects: [string, string][] = [
     ['Domain', domainId],
@@ -130,6 +130,8 @@ async function writeJobs(write: Write, plan: Plan, storageKey: string, transacti
   const failed = { ...job, id: uuidv7(), status: 'failed', failed_at: daysAgo(0), campaign_id: campaignId }
   const reason = `${slug} would not answer`
   await write('jobs', { ...failed, subject_typename: 'Campaign', subject_id: campaignId, last_error_message: reason })
+  const key = { tenant_id: tenantId, queue_name: job.queue_name, key: `${slug} unique key`, job_id: failed.id }
+  await write('unique_job_keys', key)
   await write('job_logs', {
     tenant_id: tenantId,
     job_id: failed.id,
