@@ -27,14 +27,15 @@ export function startAlerts({ pool, log, onAlert }: MonitoringOptions): Monitori
   let restUntil = Number.NEGATIVE_INFINITY
   chores.every(
     EVALUATE_EVERY_MS,
-    complainOnce(chores, log, 'the alerts cannot be evaluated', async () => {
+    async () => {
       const begin = performance.now()
       if (begin < restUntil) return
       const { fired, resolved } = await evaluateAlerts(pool, { log })
       const end = performance.now()
       restUntil = end + Math.min(LONGEST_REST_MS, REST_FOR_EVALUATIONS * (end - begin) - EVALUATE_EVERY_MS)
       if (fired.length + resolved.length > 0) onAlert?.()
-    }),
+    },
+    'the alerts cannot be evaluated',
   )
   return { stop: () => chores.stop() }
 }
@@ -54,29 +55,16 @@ export function startMonitoring(options: MonitoringOptions): Monitoring {
   ensureDefaults().catch(() => undefined)
   chores.every(
     COMPUTE_EVERY_MS,
-    complainOnce(chores, log, 'job metrics cannot be computed', async () => {
+    async () => {
       await ensureDefaults()
       await computeMetrics(pool)
-    }),
+    },
+    'job metrics cannot be computed',
   )
   return {
     stop: () => {
       chores.stop()
       alerts.stop()
     },
-  }
-}
-
-/** What watches must not fail unseen; nor fill the log while the database is away. */
-function complainOnce(chores: Chores, log: Log, complaint: string, work: () => Promise<void>): () => Promise<void> {
-  let isFailing = false
-  return async () => {
-    try {
-      await work()
-      isFailing = false
-    } catch (err) {
-      if (!isFailing) log.warn({ err }, complaint)
-      isFailing = true
-    }
   }
 }
