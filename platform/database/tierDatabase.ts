@@ -42,6 +42,9 @@ type PrismaClientClass<Client> = new (options: {
 /** Connections that wait longer for their turn fail, so that a stuck database is an error and not a hanging request. */
 const CONNECT_TIMEOUT_MS = 10_000
 
+/** A transaction whose process says nothing for so long is ended: it may hold locks that everybody waits for. */
+const STALLED_MS = 60_000
+
 /** Opens a tier's pools (they connect when first used) for its generated Prisma client class. */
 export function openTierDatabase<Client extends object>(
   options: TierDatabaseOptions,
@@ -56,7 +59,7 @@ export function openTierDatabase<Client extends object>(
     keepAlive: true,
     // Prisma reads timestamptz as if the session were in UTC. A client that stands still while an answer is sent to it
     // would keep its transaction, and the locks it holds, for as long as it stands: no statement timeout ends that wait.
-    options: `-c TimeZone=UTC -c tcp_user_timeout=${CONNECT_TIMEOUT_MS}`,
+    options: `-c TimeZone=UTC -c tcp_user_timeout=${CONNECT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=${STALLED_MS}`,
     Client: statements.clientClass(),
   }
   const tenantSql = new TenantPool({ ...poolConfig, connectionString: options.url, unnamedStatements })

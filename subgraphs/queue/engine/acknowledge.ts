@@ -75,6 +75,7 @@ const complete = (lease: string, countDown: string) => `
   ${ANSWER}`
 
 // Waits base × multiplier^(attempts - 1), at most an hour, give or take a quarter so that failures don't return in step.
+// One that somebody wants stopped is not tried again.
 const FAIL = `
   WITH lease AS (${LEASE}), failure AS (
     SELECT h.tenant_id, h.id, h.place, f.message, f.details, f.fingerprint, f.permanent, f."retryAfterMs", f."durationMs", f."waitMs"
@@ -86,15 +87,15 @@ const FAIL = `
     SET status = v.status, attempt_count = current.attempt_count + 1, last_error_message = f.message,
         error_details = f.details, updated_at = clock_timestamp(),
         started_at = clock_timestamp() - f."durationMs" * interval '1 millisecond',
-        failed_at = CASE v.status WHEN 'failed' THEN clock_timestamp() END, is_due = v.status = 'failed',
-        run_at = CASE v.status WHEN 'failed' THEN j.run_at ELSE clock_timestamp() + interval '1 millisecond'
+        failed_at = CASE v.status WHEN 'failed' THEN clock_timestamp() END, is_due = v.status <> 'queued',
+        run_at = CASE WHEN v.status <> 'queued' THEN j.run_at ELSE clock_timestamp() + interval '1 millisecond'
           * coalesce(f."retryAfterMs", (0.75 + random() / 2)
               * least(3600000, q.backoff_base_ms * power(q.backoff_multiplier, least(current.attempt_count, 60)))) END
     FROM failure f
     JOIN jobs current ON current.tenant_id = f.tenant_id AND current.id = f.id
     JOIN job_queues q ON q.name = current.queue_name
     CROSS JOIN LATERAL (SELECT CASE WHEN f.permanent OR current.attempt_count + 1 >= current.max_attempts
-      THEN 'failed' ELSE 'queued' END AS status) v
+      THEN 'failed' WHEN current.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'queued' END AS status) v
     WHERE j.tenant_id = f.tenant_id AND j.id = f.id AND j.status = 'queued'
     RETURNING j.*, f.place, f.fingerprint, f."durationMs", f."waitMs"
   ), logged AS (
@@ -114,7 +115,8 @@ const FAIL = `
 const POSTPONE = `
   WITH lease AS (${LEASE}), settled AS (
     UPDATE jobs j
-    SET run_at = CASE WHEN p."delayMs" > 0 THEN clock_timestamp() + p."delayMs" * interval '1 millisecond' ELSE j.run_at END,
+    SET status = CASE WHEN j.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        run_at = CASE WHEN p."delayMs" > 0 THEN clock_timestamp() + p."delayMs" * interval '1 millisecond' ELSE j.run_at END,
         is_due = p."delayMs" <= 0, updated_at = clock_timestamp(), last_error_message = coalesce(p.reason, j.last_error_message)
     FROM (${HELD}) AS h
     JOIN jsonb_to_recordset($3::jsonb) AS p(position int, "delayMs" float8, reason text) ON p.position = h.place

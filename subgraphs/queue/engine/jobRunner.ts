@@ -134,9 +134,11 @@ export class JobRunner<Services> {
     this.#stopListening()
     this.#chores.stop()
     this.#pause.wake()
-    await this.#loop
     const lines = [...this.#tasks.values()].map(({ line }) => line)
-    this.#giveBack(lines.flatMap((line) => line.clear()))
+    this.#giveBack(lines.flatMap((line) => line.close()))
+    await this.#loop
+    // What a claim brought that was under way.
+    this.#giveBack(lines.flatMap((line) => line.close()))
     const timer = setTimeout(() => this.#attempts.stopAll(new Stopped('worker', 'the worker stops')), deadlineMs)
     await Promise.all(lines.map((line) => line.idle()))
     clearTimeout(timer)

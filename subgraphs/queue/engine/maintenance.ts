@@ -1,14 +1,22 @@
+import type pg from 'pg'
 import { forgetWorkers } from './registry.ts'
-import type { Sql } from './sql.ts'
+import { inTransaction, type Sql } from './sql.ts'
 
 const WORKERS_KEPT_DAYS = 7
 const MOST_STEPS = 200
 
-// A job in work runs on: whoever began it in time may finish it.
+const FIND_LATE = `
+  SELECT DISTINCT queue_name AS name FROM jobs WHERE status = 'queued' AND expires_at <= (SELECT clock_timestamp())`
+
+const LOCK_QUEUE = 'SELECT lock_queue($1)'
+
+// A job in work runs on: whoever began it in time may finish it. Under the queue's lock, since a claim that is not through
+// yet may have taken it.
 const EXPIRE = `
   WITH late AS (
-    SELECT j.tenant_id, j.id FROM jobs j WHERE j.status = 'queued' AND j.expires_at <= (SELECT clock_timestamp())
-      AND j.id NOT IN (SELECT unnest(job_ids) FROM worker_leases)
+    SELECT j.tenant_id, j.id FROM jobs j
+    WHERE j.status = 'queued' AND j.expires_at <= (SELECT clock_timestamp()) AND j.queue_name = $1
+      AND j.id NOT IN (SELECT unnest(job_ids) FROM worker_leases WHERE queue_name = $1)
     LIMIT 1000 FOR UPDATE SKIP LOCKED)
   UPDATE jobs j SET status = 'expired', updated_at = clock_timestamp() FROM late
   WHERE j.tenant_id = late.tenant_id AND j.id = late.id`
@@ -46,9 +54,20 @@ const REMOVE_FREE_KEYS = `
 
 const REMOVE_FULL_BUCKETS = `DELETE FROM rate_buckets WHERE refilled_at < (SELECT clock_timestamp() - interval '1 hour')`
 
-/** Takes jobs out of their queues that nobody ran in time. Answers how many. */
-export async function expireJobs(sql: Sql): Promise<number> {
-  return (await sql.query(EXPIRE)).rowCount ?? 0
+/** Takes jobs out of their queues that nobody ran in time, in steps. Answers how many. */
+export async function expireJobs(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query<{ name: string }>(FIND_LATE)
+  let expired = 0
+  for (const { name } of rows) {
+    for (let step = 0, found = 1; found > 0 && step < MOST_STEPS; step++) {
+      found = await inTransaction(pool, async (tx) => {
+        await tx.query(LOCK_QUEUE, [name])
+        return (await tx.query(EXPIRE, [name])).rowCount ?? 0
+      })
+      expired += found
+    }
+  }
+  return expired
 }
 
 /**

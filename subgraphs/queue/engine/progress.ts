@@ -3,10 +3,15 @@ import type { Sql } from './sql.ts'
 
 type Report = { tenantId: string; percentage: number; message: string | null }
 
+// Skips jobs whose outcome is being written: it says more, and who waits in another order than it does would deadlock.
 const WRITE = `
-  UPDATE jobs j SET progress_percentage = p.percentage, progress_message = p.message, updated_at = clock_timestamp()
-  FROM jsonb_to_recordset($1::jsonb) AS p("tenantId" uuid, id uuid, percentage int, message text)
-  WHERE j.tenant_id = p."tenantId" AND j.id = p.id AND j.status = 'queued'`
+  WITH reported AS (
+    SELECT j.tenant_id, j.id, p.percentage, p.message
+    FROM jsonb_to_recordset($1::jsonb) AS p("tenantId" uuid, id uuid, percentage int, message text)
+    JOIN jobs j ON j.tenant_id = p."tenantId" AND j.id = p.id AND j.status = 'queued' FOR UPDATE OF j SKIP LOCKED
+  )
+  UPDATE jobs j SET progress_percentage = r.percentage, progress_message = r.message, updated_at = clock_timestamp()
+  FROM reported r WHERE j.tenant_id = r.tenant_id AND j.id = r.id`
 
 const CANCELLED = `SELECT id FROM jobs WHERE status = 'queued' AND cancel_requested_at IS NOT NULL`
 

@@ -22,6 +22,7 @@ export class QueueLine {
   /** Somebody said that there is work. */
   isWoken = true
   #prefetched: number
+  #settledSince = 0
   #claimedAt = performance.now()
   #turn = 0
   #afterTenant = FIRST_TENANT
@@ -76,17 +77,32 @@ export class QueueLine {
     const now = performance.now()
     const lastedMs = now - this.#claimedAt
     this.#claimedAt = now
-    if (lastedMs < PREFETCHED_MS / 2) {
+    // Only what was worked off tells that it runs out: a line that has just grown claims again at once.
+    const hasRunOut = this.#settledSince >= this.#prefetched / 2
+    this.#settledSince = 0
+    if (hasRunOut && lastedMs < PREFETCHED_MS / 2) {
       const growth = lastedMs < PREFETCHED_MS / 4 ? 4 : 2
       this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * growth)
     } else if (lastedMs > PREFETCHED_MS * 2) this.#prefetched = Math.ceil(this.#prefetched / 2)
     this.held += jobs.length
-    this.#afterTenant = jobs.at(-1)?.tenantId ?? this.#afterTenant
+    this.#afterTenant = this.#lastInTheCircle(jobs)
+  }
+
+  /** The tenant furthest round from where the claim began; jobs come in the order in which to run them. */
+  #lastInTheCircle(jobs: Claim['jobs']): string {
+    let highest = ''
+    let highestWrapped = ''
+    for (const { tenantId } of jobs) {
+      if (tenantId > highest) highest = tenantId
+      if (tenantId <= this.#afterTenant && tenantId > highestWrapped) highestWrapped = tenantId
+    }
+    return highestWrapped || highest || this.#afterTenant
   }
 
   /** What one job held back, by a limit, may run now. */
   settled(): void {
     this.held -= 1
+    this.#settledSince += 1
     this.isWoken = true
   }
 }

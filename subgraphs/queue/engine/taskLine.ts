@@ -23,6 +23,7 @@ export class TaskLine<Services> {
   #next = 0
   #linger: NodeJS.Timeout | undefined
   #running = 0
+  #isClosed = false
   #onIdle = () => {}
 
   constructor(options: Options<Services>) {
@@ -48,6 +49,7 @@ export class TaskLine<Services> {
 
   /** Starts what may start. Jobs whose lease is in doubt wait for the next heartbeat; those of a lost one are dropped. */
   pump(): void {
+    if (this.#isClosed) return
     const { task, isTrusted, isLost, onLost, runBatch } = this.#options
     let looks = this.#ready.length - this.#next
     while (looks > 0 && this.#running < this.#concurrency) {
@@ -67,7 +69,8 @@ export class TaskLine<Services> {
   }
 
   /** Takes back what has not begun: nothing more begins after this. */
-  clear(): ClaimedJob[] {
+  close(): ClaimedJob[] {
+    this.#isClosed = true
     clearTimeout(this.#linger)
     const waiting = [...this.#ready.slice(this.#next).flat(), ...this.#gathering].map(({ job }) => job)
     this.#ready = []

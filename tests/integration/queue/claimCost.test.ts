@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
+import { expireJobs } from '../../../subgraphs/queue/engine/maintenance.ts'
 import { testServices } from '../../support/postgres.ts'
 import { type ClaimDesk, done, jobsOf, openClaimDesk, QUEUE, tenantsInOrder } from './claimDesk.ts'
 import { makeWorker } from './queueDatabase.ts'
@@ -80,4 +81,13 @@ test('200,000 completed jobs make neither a claim nor an acknowledgement dearer,
   expect(plain).toContain('Tid Scan on jobs')
   expect(keyed).toMatch(/jobs_key_idx on jobs/)
   for (const plans of [plain, keyed]) expect(plans).not.toMatch(/Seq Scan on jobs|Rows Removed by Filter: \d{4,}/)
+})
+
+test('20,000 expired jobs ahead of the others stand in the way of claims no longer than until the next clean-up', async () => {
+  const [tenant] = tenants as [string]
+  await desk.fill({ tenantId: tenant, jobs: 20_000, priority: 1 })
+  await desk.sql.query(`UPDATE jobs SET expires_at = now() - interval '1 second'`)
+  expect(await expireJobs(desk.sql)).toBe(20_000)
+  await desk.owner.query('VACUUM jobs')
+  expect((await quartiles()).claim).toBeLessThan(50)
 })

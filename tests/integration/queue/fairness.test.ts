@@ -3,7 +3,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
 import type { Claim } from '../../../subgraphs/queue/engine/claim.ts'
 import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
-import { type ClaimDesk, countByTenant, done, idsOf, jobsOf, openClaimDesk, tenantsInOrder } from './claimDesk.ts'
+import { QueueLine } from '../../../subgraphs/queue/engine/queueLine.ts'
+import {
+  type ClaimDesk,
+  countByTenant,
+  done,
+  idsOf,
+  jobsOf,
+  openClaimDesk,
+  PLATFORM,
+  QUEUE,
+  tenantsInOrder,
+} from './claimDesk.ts'
 import { enqueue, request, until } from './queueDatabase.ts'
 import { startRunner, task } from './runner.ts'
 
@@ -47,6 +58,43 @@ describe('between tenants', () => {
     expect(countByTenant(jobsOf(await desk.claim(33)))).toEqual({ [some]: 5, [much]: 28 })
   })
 
+  test('more tenants than a claim has room for get equally many turns', async () => {
+    const tenants = tenantsInOrder(25)
+    await fillAll(tenants, 20)
+    const line = new QueueLine(QUEUE, 10)
+    const served: ClaimedJob[] = []
+    for (let turn = 0; turn < 10; turn += 1) {
+      const claim = (await desk.claim(10, { afterTenant: line.afterTenant, ...line.takeTurn() })) as Claim
+      expect(Object.keys(countByTenant(claim.jobs))).toHaveLength(10)
+      line.claimed(claim)
+      served.push(...claim.jobs)
+    }
+    expect(countByTenant(served)).toEqual(each(tenants, 4))
+  })
+
+  test('tenants whose jobs are all in work do not stand in the way of those behind them', async () => {
+    const tenants = tenantsInOrder(12)
+    const [last] = tenants.splice(-1) as [string]
+    await fillAll(tenants, 1)
+    expect(jobsOf(await desk.claim(11))).toHaveLength(11)
+    await desk.fill({ tenantId: last, jobs: 5 })
+    expect(countByTenant(jobsOf(await desk.claim(2)))).toEqual({ [last]: 2 })
+  })
+
+  test.each([
+    ['jobs at once', { max_concurrent_per_tenant: 1 }],
+    ['rate', { rate_limit_per_tenant: 1 }],
+  ])('tenants at their limit of %s do not stand in the way of those behind them', async (_limit, limits) => {
+    await desk.limit(limits)
+    const tenants = tenantsInOrder(12)
+    const [last] = tenants.splice(-1) as [string]
+    await fillAll(tenants, 3)
+    expect(countByTenant(jobsOf(await desk.claim(100)))).toEqual(each(tenants, 1))
+    await desk.fill({ tenantId: last, jobs: 5 })
+    expect(countByTenant(jobsOf(await desk.claim(3)))).toEqual({ [last]: 1 })
+    expect(await desk.claim(3)).toBeNull()
+  })
+
   test('tenants that may have one job at once each get on equally fast, the first to come like the last', async () => {
     await desk.limit({ max_concurrent_per_tenant: 1 })
     const tenants = tenantsInOrder(12)
@@ -65,6 +113,43 @@ describe('between tenants', () => {
     await until(() => Object.values(ran).some((jobs) => jobs >= 30))
     await runner.stop(1_000)
     expect(Math.min(...Object.values(ran))).toBeGreaterThan(15)
+  })
+
+  test('the platform’s own tenant has its share like any other', async () => {
+    const [tenant] = tenantsInOrder(1) as [string]
+    await fillAll([PLATFORM], 3)
+    expect(countByTenant(jobsOf(await desk.claim(1)))).toEqual({ [PLATFORM]: 1 })
+    await fillAll([tenant], 10)
+    expect(countByTenant(jobsOf(await desk.claim(4)))).toEqual({ [PLATFORM]: 2, [tenant]: 2 })
+    expect(countByTenant(jobsOf(await desk.claim(1, { afterTenant: tenant })))).toEqual({ [tenant]: 1 })
+  })
+})
+
+describe('a worker with four jobs at once', () => {
+  test('keeps few slow jobs at hand, so that another tenant’s ten come soon after one’s 20,000', async () => {
+    const [big, small] = tenantsInOrder(2) as [string, string]
+    await desk.fill({ tenantId: big, jobs: 20_000 })
+    const ran: string[] = []
+    const runner = startRunner(desk.queue, [
+      task(
+        async ([item]) => {
+          await sleep(40)
+          if (item) ran.push(item.job.tenantId)
+          return undefined
+        },
+        { concurrency: 4 },
+      ),
+    ])
+    try {
+      await until(() => ran.length > 20)
+      expect(runner.held).toBeLessThanOrEqual(16)
+      await desk.fill({ tenantId: small, jobs: 10 })
+      const before = ran.length
+      await until(() => ran.filter((tenantId) => tenantId === small).length === 10)
+      expect(ran.length - before).toBeLessThan(60)
+    } finally {
+      await runner.stop(1_000)
+    }
   })
 })
 

@@ -238,6 +238,8 @@ DECLARE
   busy uuid[];
   floors integer[] := '{0}';
   lowest integer;
+  asked integer;
+  most integer;
   tenants uuid[];
   allowances integer[];
   quota integer;
@@ -280,45 +282,52 @@ BEGIN
     floors := '{150,50,0}';
   END IF;
   FOREACH lowest IN ARRAY floors LOOP
-    tenants := due_tenants(p_queue, p_after, room, p_from_seq);
-    allowances := tenant_allowances(q, tenants, taken_tenants);
-    -- Each pass asks those who had as much as they were asked for: usually one is enough.
-    WHILE room > 0 AND cardinality(tenants) > 0 LOOP
-      quota := ceil(room::double precision / cardinality(tenants));
-      IF is_keyed THEN
-        SELECT k.tenant_ids, k.job_ids, k.job_rows INTO pass_tenants, pass_ids, pass_rows
-        FROM pick_keyed_jobs(q, tenants, allowances, busy, taken_ids, lowest, room) AS k;
-      ELSE
-        SELECT array_agg(p.tenant_id), array_agg(p.id), array_agg(p.ctid) INTO pass_tenants, pass_ids, pass_rows
-        FROM (
-          SELECT r.tenant_id, r.id, r.ctid
-          FROM (
-            SELECT t.tenant_id, j.id, j.ctid, j.priority, j.seq, j.band,
-              row_number() OVER (PARTITION BY t.tenant_id, j.band ORDER BY j.priority, j.seq) AS turn
-            FROM unnest(tenants, allowances) AS t (tenant_id, allowance)
-            CROSS JOIN LATERAL (
-              SELECT o.id, o.ctid, o.priority, o.seq, (o.priority > 50)::int + (o.priority > 150)::int AS band
-              FROM jobs o
-              WHERE o.queue_name = p_queue AND o.tenant_id = t.tenant_id AND o.priority > lowest AND o.seq >= p_from_seq
-                AND o.status = 'queued' AND o.is_due AND (o.expires_at IS NULL OR o.expires_at > clock_timestamp())
-                AND o.id NOT IN (SELECT unnest(busy))
-              ORDER BY o.priority, o.seq LIMIT least(quota, t.allowance)
-            ) AS j
-          ) AS r
-          ORDER BY r.band, r.turn, r.priority, r.seq LIMIT room
-        ) AS p;
-      END IF;
-      EXIT WHEN pass_ids IS NULL;
-      room := room - cardinality(pass_ids);
-      taken_tenants := taken_tenants || pass_tenants;
-      taken_ids := taken_ids || pass_ids;
-      taken_rows := taken_rows || pass_rows;
-      EXIT WHEN is_keyed OR room = 0;
-      busy := busy || pass_ids;
-      SELECT coalesce(array_agg(c.tenant_id), '{}') INTO tenants
-      FROM (SELECT g.tenant_id, count(*) AS got FROM unnest(pass_tenants) AS g (tenant_id) GROUP BY g.tenant_id) AS c
-      WHERE c.got >= quota;
+    asked := 0;
+    -- Those asked first may all be in work or at their limits: then the ones behind them are asked, more at a time.
+    LOOP
+      most := greatest(room, asked * 4);
+      tenants := (due_tenants(p_queue, p_after, most, p_from_seq))[asked + 1:];
+      asked := asked + cardinality(tenants);
       allowances := tenant_allowances(q, tenants, taken_tenants);
+      -- Each pass asks those who had as much as they were asked for: usually one is enough.
+      WHILE room > 0 AND cardinality(tenants) > 0 LOOP
+        quota := ceil(room::double precision / cardinality(tenants));
+        IF is_keyed THEN
+          SELECT k.tenant_ids, k.job_ids, k.job_rows INTO pass_tenants, pass_ids, pass_rows
+          FROM pick_keyed_jobs(q, tenants, allowances, busy, taken_ids, lowest, room) AS k;
+        ELSE
+          SELECT array_agg(p.tenant_id), array_agg(p.id), array_agg(p.ctid) INTO pass_tenants, pass_ids, pass_rows
+          FROM (
+            SELECT r.tenant_id, r.id, r.ctid
+            FROM (
+              SELECT t.tenant_id, j.id, j.ctid, j.priority, j.seq, j.band,
+                row_number() OVER (PARTITION BY t.tenant_id, j.band ORDER BY j.priority, j.seq) AS turn
+              FROM unnest(tenants, allowances) AS t (tenant_id, allowance)
+              CROSS JOIN LATERAL (
+                SELECT o.id, o.ctid, o.priority, o.seq, (o.priority > 50)::int + (o.priority > 150)::int AS band
+                FROM jobs o
+                WHERE o.queue_name = p_queue AND o.tenant_id = t.tenant_id AND o.priority > lowest AND o.seq >= p_from_seq
+                  AND o.status = 'queued' AND o.is_due AND (o.expires_at IS NULL OR o.expires_at > clock_timestamp())
+                  AND o.id NOT IN (SELECT unnest(busy))
+                ORDER BY o.priority, o.seq LIMIT least(quota, t.allowance)
+              ) AS j
+            ) AS r
+            ORDER BY r.band, r.turn, r.priority, r.seq LIMIT room
+          ) AS p;
+        END IF;
+        EXIT WHEN pass_ids IS NULL;
+        room := room - cardinality(pass_ids);
+        taken_tenants := taken_tenants || pass_tenants;
+        taken_ids := taken_ids || pass_ids;
+        taken_rows := taken_rows || pass_rows;
+        EXIT WHEN is_keyed OR room = 0;
+        busy := busy || pass_ids;
+        SELECT coalesce(array_agg(c.tenant_id), '{}') INTO tenants
+        FROM (SELECT g.tenant_id, count(*) AS got FROM unnest(pass_tenants) AS g (tenant_id) GROUP BY g.tenant_id) AS c
+        WHERE c.got >= quota;
+        allowances := tenant_allowances(q, tenants, taken_tenants);
+      END LOOP;
+      EXIT WHEN room = 0 OR asked < most;
     END LOOP;
   END LOOP;
   IF cardinality(taken_ids) = 0 THEN
@@ -331,7 +340,10 @@ BEGIN
   PERFORM spend_tokens(q, taken_tenants, taken_ids);
   -- By their places in the table: under the lock nobody has moved them since they were picked.
   RETURN QUERY
-    SELECT j.tenant_id, j.id, j.seq::double precision, j.job_type, j.payload, j.attempt_count + 1, j.max_attempts,
+    SELECT j.tenant_id, j.id,
+      -- The next claim may begin where this one did, unless there are tenants who were not asked.
+      CASE WHEN asked < most THEN j.seq::double precision ELSE 0 END,
+      j.job_type, j.payload, j.attempt_count + 1, j.max_attempts,
       date_part('epoch', j.queued_at) * 1000,
       greatest(0, date_part('epoch', clock_timestamp() - greatest(j.run_at, j.queued_at)) * 1000),
       j.correlation_id, j.user_id, j.subject_typename, j.subject_id, q.timeout_seconds * 1000
