@@ -50,6 +50,8 @@ export class JobRunner<Services> {
   readonly #tasks: ReadonlyMap<string, { task: AnyTask<Services>; line: TaskLine<Services> }>
   readonly #queues: ReadonlyMap<string, QueueLine>
   readonly #held = new Map<string, ClaimedJob>()
+  /** Those that have been run and wait for their outcome to be written. */
+  readonly #ended = new Set<ClaimedJob>()
   readonly #leases: LeaseKeeper
   readonly #settler: Settler
   readonly #reaper: Reaper
@@ -204,7 +206,8 @@ export class JobRunner<Services> {
     this.#leases.add(claim, claimedAt)
     for (const job of claim.jobs) {
       // Held still under a lease that was lost meanwhile: whoever settles that one no longer finds it.
-      if (this.#held.has(job.id)) queue.settled()
+      const earlier = this.#held.get(job.id)
+      if (earlier) queue.settled(this.#ended.delete(earlier))
       this.#held.set(job.id, job)
     }
     for (const job of claim.jobs) this.#accept(job)
@@ -267,7 +270,18 @@ export class JobRunner<Services> {
       attempts: this.#attempts,
       isCancelled: this.#isCancelled,
     })
+    this.#countEnded(task.queueName, items)
     this.#settler.add(settlements)
+  }
+
+  #countEnded(queueName: string, items: readonly TaskItem<unknown>[]): void {
+    const queue = this.#queues.get(queueName)
+    if (!queue) return
+    // What is held no more, since its lease was lost, was counted then.
+    const held = items.filter(({ job }) => this.#held.get(job.id) === job)
+    for (const { job } of held) this.#ended.add(job)
+    queue.ended(held.length)
+    if (queue.isWoken && queue.room > 0) this.#pause.wake()
   }
 
   async #forget(settled: Settled[]): Promise<void> {
@@ -288,7 +302,7 @@ export class JobRunner<Services> {
     this.#held.delete(id)
     this.#progress.forget(id)
     const queue = this.#queues.get(job.queueName)
-    queue?.settled()
+    queue?.settled(this.#ended.delete(job))
     return job
   }
 

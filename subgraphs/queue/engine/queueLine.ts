@@ -8,6 +8,9 @@ const PREFETCHED_MS = 50
 const MOST_PREFETCHED = 3_000
 const CLAIM_LIMIT = 1_000
 
+/** Outcomes not written yet don't keep a worker from claiming, but there is an end to them too. */
+const MOST_HELD = 5_000
+
 const LOOK_ALL_OVER_EVERY_MS = 250
 
 /** One claim in so many begins with low priorities. */
@@ -19,10 +22,12 @@ export class QueueLine {
   /** Jobs that the queue's tasks can have in work at once. */
   readonly capacity: number
   held = 0
+  /** Of those, how many have been run and wait for their outcome to be written. */
+  #ended = 0
   /** Somebody said that there is work. */
   isWoken = true
   #prefetched: number
-  #settledSince = 0
+  #workedOff = 0
   #claimedAt = performance.now()
   #turn = 0
   #afterTenant = FIRST_TENANT
@@ -38,7 +43,9 @@ export class QueueLine {
   /** How many jobs to claim now; 0 while enough are at hand. */
   get room(): number {
     const wanted = this.capacity + this.#prefetched
-    return this.held > wanted - Math.max(1, this.#prefetched / 2) ? 0 : Math.min(CLAIM_LIMIT, wanted - this.held)
+    const stock = this.held - this.#ended
+    if (this.held > MOST_HELD || stock > wanted - Math.max(1, this.#prefetched / 2)) return 0
+    return Math.min(CLAIM_LIMIT, wanted - stock)
   }
 
   get afterTenant(): string {
@@ -78,8 +85,8 @@ export class QueueLine {
     const lastedMs = now - this.#claimedAt
     this.#claimedAt = now
     // Only what was worked off tells that it runs out: a line that has just grown claims again at once.
-    const hasRunOut = this.#settledSince >= this.#prefetched / 2
-    this.#settledSince = 0
+    const hasRunOut = this.#workedOff >= this.#prefetched / 2
+    this.#workedOff = 0
     if (hasRunOut && lastedMs < PREFETCHED_MS / 2) {
       const growth = lastedMs < PREFETCHED_MS / 4 ? 4 : 2
       this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * growth)
@@ -99,10 +106,17 @@ export class QueueLine {
     return highestWrapped || highest || this.#afterTenant
   }
 
-  /** What one job held back, by a limit, may run now. */
-  settled(): void {
+  /** So many jobs have been run. */
+  ended(jobs: number): void {
+    this.#ended += jobs
+    this.#workedOff += jobs
+  }
+
+  /** A job's outcome is written, or it is lost. What it held back, by a limit, may run now. */
+  settled(hadEnded: boolean): void {
     this.held -= 1
-    this.#settledSince += 1
+    if (hadEnded) this.#ended -= 1
+    else this.#workedOff += 1
     this.isWoken = true
   }
 }

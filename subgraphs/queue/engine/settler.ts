@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { groupBy } from '#platform/grouping.ts'
 import type { Log } from '#platform/log.ts'
@@ -35,12 +35,15 @@ export type SettlerOptions = {
 
 const LONGEST_PAUSE_MS = 2_000
 
+/** A second write is begun beside one under way for no fewer outcomes: it hides the time a commit takes to reach the disk. */
+const WORTH_A_SECOND_WRITE = 250
+const MOST_WRITES = 2
+
 /** Writes outcomes in batches: those that come while a batch is written make up the next one. */
 export class Settler {
   readonly #options: SettlerOptions
   #waiting: Settlement[] = []
-  #isFlushing = false
-  #flushed: Promise<void> = Promise.resolve()
+  readonly #writes = new Set<Promise<void>>()
   #isGivingUp = false
 
   constructor(options: SettlerOptions) {
@@ -54,24 +57,28 @@ export class Settler {
 
   add(settlements: readonly Settlement[]): void {
     this.#waiting.push(...settlements)
-    if (this.#isFlushing) return
-    this.#isFlushing = true
-    this.#flushed = new Promise((resolve) => {
-      // What ends in this turn of the event loop still comes along.
-      setImmediate(() => void this.#flush().then(resolve))
+    const isWorthIt = this.#writes.size === 0 || this.#waiting.length >= WORTH_A_SECOND_WRITE
+    if (!isWorthIt || this.#writes.size === MOST_WRITES) return
+    const write: Promise<void> = this.#flush().then(() => {
+      this.#writes.delete(write)
+      // What was added between the last look and now.
+      if (this.#waiting.length > 0 && !this.#isGivingUp) this.add([])
     })
+    this.#writes.add(write)
   }
 
   /** Waits until everything is written. With `giveUp`, what cannot be written is left to the leases' end. */
   async finish({ giveUp }: { giveUp: boolean }): Promise<void> {
     this.#isGivingUp = giveUp
-    await this.#flushed
+    while (this.#writes.size > 0) await Promise.all(this.#writes)
   }
 
   async #flush(): Promise<void> {
     const { log, onSettled } = this.#options
     let failures = 0
     let isSpoiled = false
+    // What ends in this turn of the event loop still comes along.
+    await nextTurn()
     while (this.#waiting.length > 0) {
       // Something in it cannot be written: one by one until it is found.
       const batch = this.#waiting.splice(0, isSpoiled ? 1 : this.#waiting.length)
@@ -90,8 +97,6 @@ export class Settler {
         await sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures))
       }
     }
-    // Not in a finally of its own turn: an outcome added in between would wait for the next one.
-    this.#isFlushing = false
   }
 
   /** An outcome the database cannot hold becomes a failed attempt that says so. */
