@@ -2,9 +2,10 @@ import { type Claim, FIRST_TENANT } from './claim.ts'
 
 /**
  * Work kept at hand beyond what can run at once should last this long: enough to hide a claim, little enough to be fair.
- * It grows while it runs out sooner, fourfold at first, and is halved when it lasts more than twice as long.
+ * It grows while it lasts less than half of that, fourfold at first, and is halved when it lasts more than twice as long.
  */
 const PREFETCHED_MS = 50
+const SHORTEST_MEASURE_MS = 10
 const MOST_PREFETCHED = 3_000
 const CLAIM_LIMIT = 1_000
 
@@ -28,7 +29,7 @@ export class QueueLine {
   isWoken = true
   #prefetched: number
   #workedOff = 0
-  #claimedAt = performance.now()
+  #measuredFrom = performance.now()
   #turn = 0
   #afterTenant = FIRST_TENANT
   #firstSeq = 0
@@ -81,18 +82,22 @@ export class QueueLine {
 
   claimed({ jobs, firstSeq }: Claim): void {
     this.#firstSeq = firstSeq
-    const now = performance.now()
-    const lastedMs = now - this.#claimedAt
-    this.#claimedAt = now
-    // Only what was worked off tells that it runs out: a line that has just grown claims again at once.
-    const hasRunOut = this.#workedOff >= this.#prefetched / 2
-    this.#workedOff = 0
-    if (hasRunOut && lastedMs < PREFETCHED_MS / 2) {
-      const growth = lastedMs < PREFETCHED_MS / 4 ? 4 : 2
-      this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * growth)
-    } else if (lastedMs > PREFETCHED_MS * 2) this.#prefetched = Math.ceil(this.#prefetched / 2)
+    this.#adjustStock()
     this.held += jobs.length
     this.#afterTenant = this.#lastInTheCircle(jobs)
+  }
+
+  /** By how fast jobs were worked off, over long enough a time that a few that ended together don't count as fast. */
+  #adjustStock(): void {
+    const now = performance.now()
+    const elapsedMs = now - this.#measuredFrom
+    if (elapsedMs < SHORTEST_MEASURE_MS || this.#workedOff === 0) return
+    const lastsMs = (this.#prefetched * elapsedMs) / this.#workedOff
+    if (lastsMs < PREFETCHED_MS / 4) this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * 4)
+    else if (lastsMs < PREFETCHED_MS / 2) this.#prefetched = Math.min(MOST_PREFETCHED, this.#prefetched * 2)
+    else if (lastsMs > PREFETCHED_MS * 2) this.#prefetched = Math.ceil(this.#prefetched / 2)
+    this.#measuredFrom = now
+    this.#workedOff = 0
   }
 
   /** The tenant furthest round from where the claim began; jobs come in the order in which to run them. */

@@ -142,7 +142,8 @@ describe('a worker with four jobs at once', () => {
     ])
     try {
       await until(() => ran.length > 20)
-      expect(runner.held).toBeLessThanOrEqual(16)
+      // Four in work, as many to come for a twentieth of a second or two, and outcomes on their way.
+      expect(runner.held).toBeLessThanOrEqual(28)
       await desk.fill({ tenantId: small, jobs: 10 })
       const before = ran.length
       await until(() => ran.filter((tenantId) => tenantId === small).length === 10)
