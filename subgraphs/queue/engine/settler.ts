@@ -50,11 +50,6 @@ export class Settler {
     this.#options = options
   }
 
-  /** Outcomes not written yet. */
-  get pending(): number {
-    return this.#waiting.length
-  }
-
   add(settlements: readonly Settlement[]): void {
     this.#waiting.push(...settlements)
     const isWorthIt = this.#writes.size === 0 || this.#waiting.length >= WORTH_A_SECOND_WRITE

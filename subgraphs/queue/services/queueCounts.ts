@@ -31,7 +31,7 @@ const count = (inWork: string) => `
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS "failedLast24h"
     FROM jobs j WHERE ($1::uuid IS NULL OR j.tenant_id = $1) AND j.queue_name = q.name AND j.status = 'failed'
-      AND j.failed_at >= clock_timestamp() - interval '24 hours'
+      AND j.failed_at >= (SELECT clock_timestamp() - interval '24 hours')
   ) f
   WHERE q.name = ANY($2)`
 
