@@ -3,6 +3,7 @@ import type { Tier } from '../contracts/tiers.ts'
 import type { Log } from '../log.ts'
 import { type DeliverJobs, type DeliveryOutcome, deliverEach, type JobToEnqueue } from './delivery.ts'
 import type { OutboxRoutes } from './relay.ts'
+import { describeEvent, type EventPayload, type OutboxRoute } from './route.ts'
 
 type OutboxRow = {
   tenant_id: string
@@ -86,20 +87,33 @@ async function deliverRows(
   const jobs: JobToEnqueue[] = []
   for (const row of rows) {
     const route = Object.hasOwn(routes, row.event_type) ? routes[row.event_type] : undefined
-    if (route) jobs.push({ ...route, ...describeJob(tier, row) })
-    else outcomes.set(row.id, { kind: 'refused', error: `no route for events of type ${row.event_type}` })
+    try {
+      if (!route) throw new Error(`no route for events of type ${row.event_type}`)
+      jobs.push(makeJob(tier, row, route))
+    } catch (error) {
+      outcomes.set(row.id, { kind: 'refused', error: error instanceof Error ? error.message : String(error) })
+    }
   }
   if (jobs.length > 0) for (const [id, outcome] of await deliverEach(jobs, deliver)) outcomes.set(id, outcome)
   return outcomes
 }
 
-function describeJob(tier: Tier, row: OutboxRow): Omit<JobToEnqueue, 'queueName' | 'jobType'> {
+/** @throws Error when the route cannot describe this event's job */
+function makeJob(tier: Tier, row: OutboxRow, { describe, ...route }: OutboxRoute): JobToEnqueue {
   const { campaignId } = row.payload
+  const payload: EventPayload = {
+    ...row.payload,
+    ...{ eventId: row.id, tenantId: row.tenant_id, acceptedAt: row.created_at.toISOString() },
+  }
+  const description = describe && describeEvent(describe, payload)
   return {
+    ...route,
+    ...description,
+    priority: description?.priority ?? route.priority,
     tenantId: row.tenant_id,
     source: tier,
     key: row.id,
-    payload: { ...row.payload, eventId: row.id, tenantId: row.tenant_id, acceptedAt: row.created_at.toISOString() },
+    payload,
     correlationId: row.correlation_id,
     subjectTypename: row.aggregate_type,
     subjectId: row.aggregate_id,

@@ -6,10 +6,10 @@ import type { Log } from '../log.ts'
 import { type BatchOutcome, deliverBatch } from './batch.ts'
 import { type DeliverJobs, deliverOverGraph } from './delivery.ts'
 import { addOutboxMetrics } from './metrics.ts'
+import type { OutboxRoute } from './route.ts'
 
 /** Which job each event becomes. An event without a route is parked: it would never arrive. */
 export type OutboxRoutes = Readonly<Record<string, OutboxRoute>>
-export type OutboxRoute = { queueName: string; jobType: string; priority?: number }
 
 export type RelayOptions = {
   tier: Tier

@@ -1,5 +1,6 @@
 import { EMAIL_EVENT_TYPES, type EmailEventType } from '#platform/contracts/emailEvent.ts'
-import type { OutboxRoute, OutboxRoutes } from '#platform/outbox/relay.ts'
+import type { OutboxRoutes } from '#platform/outbox/relay.ts'
+import type { OutboxRoute } from '#platform/outbox/route.ts'
 
 /** Name of an email event on the outbox: `email.sent`. */
 export function emailEventName(eventType: EmailEventType): string {
