@@ -21,6 +21,7 @@ const settings: Record<string, string> = {
   ),
   ...secrets.callerKeys,
   CONTENT_MASTER_KEY: secrets.contentMasterKey,
+  TRACKING_KEY: secrets.trackingKey,
   JWKS: `'${JSON.stringify(JSON.parse(await readFile(jwksFile, 'utf8')))}'`,
 }
 for (const [name, value] of Object.entries(settings)) console.log(`${name}=${value}`)

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
 import { httpUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
+import { trackingKeySettings, trackingKeys } from '#platform/tracking/keys.ts'
 
 const MIB = 1024 * 1024
 const production = process.env.NODE_ENV === 'production'
@@ -24,6 +25,7 @@ export const gatewayConfig = z
     /** Origins whose pages may ask from a browser, comma-separated, or *. */
     CORS_ORIGINS: z.string().default(production ? '' : '*'),
     EXPLORER: z.stringbool().default(!production),
+    ...trackingKeySettings,
     ...outgoingEdgeSettings('gateway', TIERS),
   })
   .refine((read) => Boolean(read.JWKS_FILE) !== Boolean(read.JWKS_URL), 'set either JWKS_FILE or JWKS_URL')
@@ -38,6 +40,7 @@ export const gatewayConfig = z
       .map((origin) => origin.trim())
       .filter(Boolean),
     explorer: read.EXPLORER,
+    trackingKeys: trackingKeys(read),
     tiers: outgoingEdges('gateway', TIERS, read),
   }))
 

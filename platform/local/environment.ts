@@ -11,10 +11,13 @@ export type ProcessSettings = Record<string, string>
 /** The processes a local platform runs, `cli` for the development tools and `migrate` for the owners' connections. */
 export type ProcessName = Tier | 'gateway' | 'worker' | 'cli' | 'migrate'
 
+/** Who puts signed links into mails, and who answers them. */
+const TRACKING_SETTINGS = ['TRACKING_KEY', 'TRACKING_PREVIOUS_KEYS']
+
 type Env = Readonly<Record<string, string | undefined>>
 
 /** Settings that hold a secret: a process gets those it is named for in `localEnvironment` and no others. */
-const SECRET = /^(CALLER_KEY_.*|.*_DATABASE_URL|CONTENT_MASTER_KEY)$/
+const SECRET = /^(CALLER_KEY_.*|.*_DATABASE_URL|CONTENT_MASTER_KEY|TRACKING_(PREVIOUS_)?KEYS?)$/
 
 /**
  * The settings of each process of the platform in `dataDir`, keys and passwords from its secrets (made on first use).
@@ -40,13 +43,15 @@ export function localEnvironment(
       Object.entries(PORT_SETTINGS).map(([name, key]) => [key, String(ports[name as keyof LocalPorts])]),
     ),
     CONTENT_MASTER_KEY: secrets.contentMasterKey,
+    TRACKING_KEY: secrets.trackingKey,
+    PUBLIC_URL: `http://${host}:${ports.gateway}`,
     JWKS_FILE: jwksFile(dataDir),
     DATA_DIR: dataDir,
   }
   const pick = (names: string[]) => pickSettings(names, generated, overrides)
   const tierSettings = (tier: Tier) => pick([...listening(tier), ...connections(tier), ...callerSettings(tier)])
   return {
-    oltp: tierSettings('oltp'),
+    oltp: { ...tierSettings('oltp'), ...pick(['PUBLIC_URL', ...TRACKING_SETTINGS]) },
     content: { ...tierSettings('content'), ...pick(['CONTENT_MASTER_KEY']) },
     analytics: tierSettings('analytics'),
     queue: { ...tierSettings('queue'), ...pick(['REDIS_URL']) },
@@ -54,6 +59,7 @@ export function localEnvironment(
     gateway: pick([
       ...listening('gateway'),
       ...callerSettings('gateway'),
+      ...TRACKING_SETTINGS,
       ...(overrides.JWKS_URL ? ['JWKS_URL'] : ['JWKS_FILE']),
     ]),
     cli: pick(['DATA_DIR', 'GATEWAY_PORT', ...callerSettings('cli')]),

@@ -16,6 +16,8 @@ export type Secrets = {
   callerKeys: Record<string, string>
   /** 32 bytes in base64. */
   contentMasterKey: string
+  /** 32 bytes in base64; links in mails are signed with it. */
+  trackingKey: string
 }
 
 /**
@@ -42,6 +44,7 @@ function completeSecrets(stored: Partial<Secrets>): Secrets {
     databases: Object.fromEntries(perTier),
     callerKeys: Object.fromEntries(perEdge),
     contentMasterKey: stored.contentMasterKey ?? makeKey(),
+    trackingKey: stored.trackingKey ?? makeKey(),
   }
 }
 

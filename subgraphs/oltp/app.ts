@@ -5,12 +5,14 @@ import { makeServiceClient } from '#platform/graph/serviceClient.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
+import { trackingKeys } from '#platform/tracking/keys.ts'
 import { PrismaClient } from '#prisma/oltp'
 import type { oltpConfig } from './config.ts'
 import { makeContext } from './context.ts'
 import { routes } from './events.ts'
 import { resolvers } from './resolvers.ts'
 import { makeMailGroups } from './services/mailFlow/mailGroups.ts'
+import { makeMailRenderer } from './services/rendering/renderMail.ts'
 
 export type OltpConfig = z.output<typeof oltpConfig>
 
@@ -26,7 +28,9 @@ export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', c
     log,
   })
   const maxMessageBytes = config.settings.MAX_MESSAGE_BYTES
-  const parts = { db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes }
+  const tracking = { publicUrl: config.settings.PUBLIC_URL, keys: trackingKeys(config.settings) }
+  const mailRenderer = makeMailRenderer(tracking)
+  const parts = { db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes, tracking, mailRenderer }
   const subgraph = await buildSubgraph({
     tier: 'oltp',
     schemaPath: new URL('schema.graphql', import.meta.url),

@@ -59,6 +59,7 @@ export async function startOltpTier({
     CALLER_KEY_CLI_OLTP: keys.cli,
     CALLER_KEY_OLTP_CONTENT: keys.content,
     CALLER_KEY_OLTP_QUEUE: keys.queue,
+    TRACKING_KEY: key(),
     CONTENT_URL: beside?.url ?? NOBODY,
     QUEUE_URL: NOBODY,
   })

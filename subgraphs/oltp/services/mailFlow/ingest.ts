@@ -3,7 +3,7 @@ import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
-import type { Context } from '../../context.ts'
+import type { IncomingContext } from '../../context.ts'
 import { findAnswer, makeRepeatable, type RepeatableRequest, rememberAnswer } from '../idempotency.ts'
 import type { MessageRow } from '../rows.ts'
 import { type InboundMail, makeInboundMessage, type Outcome, writeInbound } from './inbound.ts'
@@ -23,7 +23,7 @@ const MAX_RECIPIENTS = 2_000
  *         with another input), UNAVAILABLE (the content tier is away; nothing is written then)
  */
 export async function ingestMessage(
-  context: Context,
+  context: IncomingContext,
   input: IngestMessageInput,
 ): Promise<{ message: MessageRow; duplicate: boolean }> {
   const { db, mailGroups, relay, requestId, maxMessageBytes } = context
@@ -61,7 +61,7 @@ export async function ingestMessage(
 }
 
 /** Writes a mail in the transaction in which its answer is remembered under the client's key. */
-function writeOnce(db: Context['db'], request: RepeatableRequest, inbound: InboundMail): Promise<Outcome> {
+function writeOnce(db: IncomingContext['db'], request: RepeatableRequest, inbound: InboundMail): Promise<Outcome> {
   const write = async (tx: Queryable): Promise<Outcome> => {
     const [written] = await writeInbound(tx, [inbound])
     if (!written) throw new AppError('INTERNAL', 'no outcome for the mail')
@@ -73,7 +73,7 @@ function writeOnce(db: Context['db'], request: RepeatableRequest, inbound: Inbou
   return db.tenantSql.transaction(write, { retries: 2 })
 }
 
-async function loadOutcome({ loaders }: Context, { messageId, duplicate }: Outcome) {
+async function loadOutcome({ loaders }: IncomingContext, { messageId, duplicate }: Outcome) {
   const message = await loaders.messages.load(messageId)
   if (!message) throw new AppError('NOT_FOUND', 'the message is gone')
   return { message, duplicate }

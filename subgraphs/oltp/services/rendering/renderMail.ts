@@ -1,10 +1,11 @@
 import { AppError } from '#platform/errors.ts'
 import { clickUrl, openUrl, type TrackingOptions, unsubscribeUrl } from '#platform/tracking/links.ts'
-import { signToken, type TrackedMail } from '#platform/tracking/tokens.ts'
+import type { TrackedMail } from '#platform/tracking/tokens.ts'
 import { cleanText } from '../texts.ts'
 import { type CompiledTemplate, compileTemplate } from './compileTemplate.ts'
 import type { TemplateText } from './templateText.ts'
 import { escapeHtml, trackLinks } from './trackLinks.ts'
+import { unsubscribeMailto } from './unsubscribeMail.ts'
 import { type CompanyFacts, type LeadFacts, type SenderFacts, templateScope } from './variables.ts'
 
 /** To whom and from whom a mail goes. */
@@ -66,7 +67,7 @@ export function renderMail(
     ...parts,
     html: html === null ? null : trackLinks(html, { replaceHref, pixelUrl: openUrl(mail, tracking) }),
     headers: {
-      'List-Unsubscribe': `<${leaveUrl}>, <${unsubscribeMailto(mail, facts, tracking)}>`,
+      'List-Unsubscribe': `<${leaveUrl}>, <${unsubscribeMailto(facts.sender.email, mail.messageId)}>`,
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
     },
   }
@@ -102,14 +103,4 @@ function withHtmlLink(html: string, leaveUrl: string): string {
   const line = `<p style="font-size:12px;color:#666"><a href="${escapeHtml(leaveUrl)}">Unsubscribe</a></p>`
   const end = html.search(/<\/body\s*>(?![\s\S]*<\/body\s*>)/i)
   return end < 0 ? html + line : html.slice(0, end) + line + html.slice(end)
-}
-
-/** For programs that unsubscribe by mail: the token in the subject says whom. */
-function unsubscribeMailto(
-  { tenantId, messageId }: TrackedMail,
-  { sender }: MailFacts,
-  { keys }: TrackingOptions,
-): string {
-  const token = signToken({ kind: 'unsubscribe', tenantId, messageId }, keys)
-  return `mailto:${encodeURI(sender.email)}?subject=unsubscribe%20${token}`
 }
