@@ -1,4 +1,6 @@
+import { realTimeOf } from '#platform/clock.ts'
 import { EMAIL_EVENT_TYPES, type EmailEventType } from '#platform/contracts/emailEvent.ts'
+import { mailDuePayload, planDuePayload } from '#platform/contracts/sending.ts'
 import type { OutboxRoutes } from '#platform/outbox/relay.ts'
 import type { OutboxRoute } from '#platform/outbox/route.ts'
 
@@ -13,5 +15,19 @@ const rollUp: OutboxRoute = { queueName: 'analytics-processing', jobType: 'rollU
 export const routes: OutboxRoutes = {
   ...Object.fromEntries(EMAIL_EVENT_TYPES.map((eventType) => [emailEventName(eventType), rollUp])),
   'audit.recorded': { queueName: 'analytics-processing', jobType: 'recordAudit' },
+  // One plan at a time per campaign; what comes up meanwhile stands in the campaign's agenda.
+  'campaign.planDue': {
+    queueName: 'email-sending',
+    jobType: 'planCampaign',
+    describe: (payload) => ({ uniqueKey: `plan:${planDuePayload.parse(payload).plannedCampaignId}` }),
+  },
+  'mail.due': {
+    queueName: 'email-sending',
+    jobType: 'sendMessage',
+    describe(payload) {
+      const { emailAccountId, scheduledAt } = mailDuePayload.parse(payload)
+      return { runAt: realTimeOf(new Date(scheduledAt)), concurrencyKey: emailAccountId }
+    },
+  },
   'notification.requested': { queueName: 'notification-delivery', jobType: 'deliverNotification' },
 }

@@ -1,0 +1,15 @@
+import { z } from 'zod'
+
+/** A campaign has something to plan. Not called campaignId: what has one counts as a campaign's mail in the queue. */
+export const planDuePayload = z.object({ plannedCampaignId: z.uuid() })
+
+export type PlanDuePayload = z.infer<typeof planDuePayload>
+
+/** A mail is to leave at `scheduledAt`, by the business clock, from this mailbox. */
+export const mailDuePayload = z.object({
+  messageId: z.uuid(),
+  campaignId: z.uuid().nullish(),
+  emailAccountId: z.uuid(),
+  scheduledAt: z.iso.datetime(),
+})
+export type MailDuePayload = z.infer<typeof mailDuePayload>

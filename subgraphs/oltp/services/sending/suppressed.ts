@@ -1,0 +1,13 @@
+/**
+ * Whether a lead must not be written to, as SQL: it has left, or its address or domain is suppressed for the whole tenant
+ * or for the workspace that writes. Names the tenant as $1.
+ * @param lead alias of a row of `leads`
+ * @param companyId SQL of the workspace's id
+ */
+export function isSuppressed(lead: string, companyId: string): string {
+  return `(${lead}.unsubscribed_at IS NOT NULL OR ${lead}.status IN ('unsubscribed', 'bounced') OR EXISTS (
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.email = ${lead}.email
+      AND (s.company_id IS NULL OR s.company_id = ${companyId})) OR EXISTS (
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.domain = split_part(${lead}.email, '@', 2)
+      AND (s.company_id IS NULL OR s.company_id = ${companyId})))`
+}
