@@ -77,6 +77,7 @@ COMMENT ON COLUMN email_accounts.warmup_started_at IS '[internal] warmup began a
 COMMENT ON COLUMN email_accounts.paused_reason IS '[internal] why it doesn''t send';
 COMMENT ON COLUMN email_accounts.deleted_at IS '[internal] deleted at';
 COMMENT ON COLUMN email_accounts.paused_at IS NULL;
+COMMENT ON COLUMN email_accounts.reviewed_at IS NULL;
 COMMENT ON COLUMN email_accounts.created_at IS '[internal] row written at';
 COMMENT ON COLUMN email_accounts.updated_at IS '[internal] row last changed at';
 
@@ -132,6 +133,7 @@ COMMENT ON COLUMN campaigns.version IS '[internal] counts changes; the version o
 COMMENT ON COLUMN campaigns.deleted_at IS '[internal] deleted at';
 COMMENT ON COLUMN campaigns.next_plan_at IS NULL;
 COMMENT ON COLUMN campaigns.paused_at IS NULL;
+COMMENT ON COLUMN campaigns.reviewed_at IS NULL;
 COMMENT ON COLUMN campaigns.created_at IS '[internal] row written at';
 COMMENT ON COLUMN campaigns.updated_at IS '[internal] row last changed at';
 
@@ -340,6 +342,7 @@ COMMENT ON COLUMN conversations.campaign_id IS NULL;
 COMMENT ON COLUMN conversations.lead_id IS NULL;
 COMMENT ON COLUMN conversations.correspondent_email IS NULL;
 COMMENT ON COLUMN conversations.subject IS NULL;
+COMMENT ON COLUMN conversations.subject_key IS NULL;
 COMMENT ON COLUMN conversations.message_count IS NULL;
 COMMENT ON COLUMN conversations.unread_count IS NULL;
 COMMENT ON COLUMN conversations.is_starred IS NULL;

@@ -78,6 +78,7 @@ COMMENT ON COLUMN email_accounts.warmup_started_at IS '[internal] warmup began a
 COMMENT ON COLUMN email_accounts.paused_reason IS '[internal] why it doesn''t send';
 COMMENT ON COLUMN email_accounts.deleted_at IS '[internal] deleted at';
 COMMENT ON COLUMN email_accounts.paused_at IS '[internal] paused or suspended at';
+COMMENT ON COLUMN email_accounts.reviewed_at IS '[internal] let send again by a person at: brakes count from then on';
 COMMENT ON COLUMN email_accounts.created_at IS '[internal] row written at';
 COMMENT ON COLUMN email_accounts.updated_at IS '[internal] row last changed at';
 
@@ -133,6 +134,7 @@ COMMENT ON COLUMN campaigns.version IS '[internal] counts changes; the version o
 COMMENT ON COLUMN campaigns.deleted_at IS '[internal] deleted at';
 COMMENT ON COLUMN campaigns.next_plan_at IS '[internal] when the planner has to look at it next; null when there is nothing to plan';
 COMMENT ON COLUMN campaigns.paused_at IS '[internal] paused at';
+COMMENT ON COLUMN campaigns.reviewed_at IS '[internal] let send again by a person at: brakes count from then on';
 COMMENT ON COLUMN campaigns.created_at IS '[internal] row written at';
 COMMENT ON COLUMN campaigns.updated_at IS '[internal] row last changed at';
 
@@ -341,6 +343,7 @@ COMMENT ON COLUMN conversations.campaign_id IS '[internal] campaign it answers';
 COMMENT ON COLUMN conversations.lead_id IS '[internal] lead it is with';
 COMMENT ON COLUMN conversations.correspondent_email IS '[personal] who wrote last to us in it';
 COMMENT ON COLUMN conversations.subject IS '[personal] subject of its last message';
+COMMENT ON COLUMN conversations.subject_key IS '[personal] the same to be searched: lower case, without Re: and the like';
 COMMENT ON COLUMN conversations.message_count IS '[internal] messages in it';
 COMMENT ON COLUMN conversations.unread_count IS '[internal] messages in it not read';
 COMMENT ON COLUMN conversations.is_starred IS '[internal] marked by a person';

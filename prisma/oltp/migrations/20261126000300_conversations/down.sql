@@ -1,0 +1,10 @@
+DROP TRIGGER keep_conversations ON inbox_message_refs;
+DROP FUNCTION keep_conversations;
+ALTER TABLE conversations DROP COLUMN subject_key;
+DROP FUNCTION subject_key;
+DROP INDEX email_accounts_imap_idx;
+DROP INDEX inbox_message_refs_replies_idx;
+DROP INDEX inbox_message_refs_unsettled_idx;
+DROP INDEX inbox_message_refs_campaign_sent_idx;
+ALTER TABLE campaigns DROP COLUMN reviewed_at;
+ALTER TABLE email_accounts DROP COLUMN reviewed_at;
