@@ -18,6 +18,7 @@ import { type Client, makeTokenVerifier } from './clientToken.ts'
 import type { GatewayConfig } from './config.ts'
 import { allowOrigins } from './cors.ts'
 import { formatGatewayError, withoutRepeats } from './errors.ts'
+import { addFileRoutes } from './fileRoutes.ts'
 import { type GatewayContext, makeTierSource } from './tierSource.ts'
 
 /** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
@@ -46,6 +47,7 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
   allowOrigins(app, config.corsOrigins)
+  addFileRoutes(app, config.tiers.content.url)
   addHealthRoutes(app, { ready: async () => apollo.assertStarted('ready'), metrics, log })
   app.route({
     method: ['GET', 'POST'],

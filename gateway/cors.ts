@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 
 const HEADERS = {
-  'access-control-allow-methods': 'GET, POST, OPTIONS',
+  'access-control-allow-methods': 'GET, POST, PUT, OPTIONS',
   'access-control-allow-headers': 'authorization, content-type, apollo-require-preflight, x-request-id',
   'access-control-expose-headers': 'x-request-id',
   'access-control-max-age': '86400',
@@ -20,4 +20,5 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]) {
     reply.headers({ 'access-control-allow-origin': anyone ? '*' : origin, vary: 'origin', ...HEADERS })
   })
   app.options('/graphql', async (_request, reply) => reply.code(204).send())
+  app.options('/files/*', async (_request, reply) => reply.code(204).send())
 }

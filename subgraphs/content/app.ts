@@ -9,8 +9,11 @@ import { PrismaClient } from '#prisma/content'
 import type { contentConfig } from './config.ts'
 import { makeContext } from './context.ts'
 import { routes } from './events.ts'
+import { addFileRoutes } from './fileRoutes.ts'
 import { resolvers } from './resolvers.ts'
 import { AccessRecorder } from './services/accessRecorder.ts'
+import { removeExpiredFiles } from './services/files/expiredFiles.ts'
+import { FileLinks } from './services/files/fileLinks.ts'
 import { keepMonthPartitions } from './services/partitions.ts'
 import { TenantKeys } from './services/tenantKeys.ts'
 
@@ -18,13 +21,18 @@ export type ContentConfig = z.output<typeof contentConfig>
 
 /** Builds the content tier (database, relay, subgraph) without listening; `subgraph.close` ends all of it. */
 export async function buildContent(config: ContentConfig, log: Log = makeLog('content', config.logLevel)) {
-  const { CONTENT_MASTER_KEY: masterKey, MAX_MESSAGE_BYTES: maxMessageBytes } = config.settings
+  const {
+    CONTENT_MASTER_KEY: masterKey,
+    MAX_MESSAGE_BYTES: maxMessageBytes,
+    MAX_UPLOAD_BYTES: maxUploadBytes,
+  } = config.settings
   const db = openTierDatabase(config.database, PrismaClient)
   const keys = new TenantKeys(db, masterKey)
   const accesses = new AccessRecorder(db, log)
-  const parts = { db, keys, accesses, maxMessageBytes }
+  const links = new FileLinks(masterKey)
+  const parts = { db, keys, links, accesses, maxMessageBytes, maxUploadBytes }
   let relay: Relay | undefined
-  let partitions: { stop: () => void } | undefined
+  let chores: { stop: () => void }[] = []
   const subgraph = await buildSubgraph({
     tier: 'content',
     schemaPath: new URL('schema.graphql', import.meta.url),
@@ -33,7 +41,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     makeContext: (base) => makeContext(base, parts),
     ready: () => runAsTenant(PLATFORM_TENANT, () => db.tenantSql.query('SELECT 1')),
     close: async () => {
-      partitions?.stop()
+      for (const chore of chores) chore.stop()
       await Promise.all([relay?.stop(), accesses.close()])
       await db.close()
     },
@@ -41,7 +49,8 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     // Base64 takes four bytes for three; several mails may come at once, but never many of the largest.
     bodyLimit: Math.ceil(maxMessageBytes * 2.8) + 4 * 1024 * 1024,
   })
-  partitions = keepMonthPartitions(db.systemSql, log)
+  addFileRoutes(subgraph.app, parts)
+  chores = [keepMonthPartitions(db.systemSql, log), removeExpiredFiles(db.systemSql, log)]
   relay = startRelay({
     tier: 'content',
     systemSql: db.systemSql,

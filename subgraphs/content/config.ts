@@ -9,5 +9,7 @@ export const contentConfig = subgraphConfig('content', {
     CONTENT_MASTER_KEY: key32,
     /** Largest mail taken in, in bytes of its raw form. */
     MAX_MESSAGE_BYTES: positiveInteger.default(25 * 1024 * 1024),
+    /** Largest file that a user may send, in bytes. */
+    MAX_UPLOAD_BYTES: positiveInteger.max(2 ** 31 - 1).default(100 * 1024 * 1024),
   },
 })

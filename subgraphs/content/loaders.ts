@@ -4,6 +4,7 @@ import type { Parts } from './context.ts'
 import { type AttachmentRow, batchAttachments, batchAttachmentsOf } from './services/attachments.ts'
 import { type BlobRef, batchBlobs, blobName } from './services/blobs.ts'
 import { batchContentObjects, batchHeaders } from './services/contentObjects.ts'
+import { batchFiles } from './services/files/storedFiles.ts'
 import { batchTransactionalEmails } from './services/transactionalEmails.ts'
 
 export type Loaders = ReturnType<typeof makeLoaders>
@@ -26,6 +27,7 @@ export function makeLoaders({ db, keys }: Pick<Parts, 'db' | 'keys'>) {
     }),
     attachments: loader((ids: readonly string[]) => batchAttachments(db, ids)),
     attachmentsOf: new DataLoader<string, AttachmentRow[]>((storageKeys) => batchAttachmentsOf(db, storageKeys)),
+    files: loader((storageKeys: readonly string[]) => batchFiles(db, storageKeys)),
     transactionalEmails: loader((ids: readonly string[]) => batchTransactionalEmails(db, ids)),
   }
 }

@@ -1,6 +1,6 @@
 import type { Resolvers } from '#graphql/content'
 import { attachment, contentAccess, contentObject } from './resolvers/content.ts'
-import { transactionalEmail, upload } from './resolvers/mail.ts'
+import { storedFile, transactionalEmail, upload } from './resolvers/mail.ts'
 import { mutations } from './resolvers/mutations.ts'
 import { tenant, user } from './resolvers/people.ts'
 import { queries } from './resolvers/queries.ts'
@@ -15,5 +15,6 @@ export const resolvers: Resolvers = {
   Tenant: tenant,
   User: user,
   TransactionalEmail: transactionalEmail,
+  StoredFile: storedFile,
   Upload: upload,
 }

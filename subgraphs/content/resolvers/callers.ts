@@ -1,4 +1,4 @@
-import { type Caller, requireUser } from '#platform/caller/caller.ts'
+import { type Caller, requireService, requireUser, type TenantCaller } from '#platform/caller/caller.ts'
 import { AppError } from '#platform/errors.ts'
 
 /**
@@ -19,4 +19,14 @@ export function isOwnUser(caller: Caller, id: string | undefined): boolean {
 /** Whether the caller is a user with one of the roles; for fields that are null to everyone else. */
 export function hasRole(caller: Caller, ...anyOfRoles: string[]): boolean {
   return caller.kind === 'user' && anyOfRoles.some((role) => caller.roles.includes(role))
+}
+
+/**
+ * Lets another of our own processes pass that works for one tenant.
+ * @throws AppError FORBIDDEN; INVALID_INPUT for one that names no tenant
+ */
+export function requireTenantService(caller: Caller): TenantCaller {
+  const { tenantId } = requireService(caller)
+  if (tenantId === null) throw new AppError('INVALID_INPUT', 'the caller must name a tenant')
+  return { ...caller, tenantId }
 }

@@ -1,18 +1,44 @@
 import type { MutationResolvers } from '#graphql/content'
-import { requireService } from '#platform/caller/caller.ts'
-import { AppError } from '#platform/errors.ts'
+import { requireService, requireUser } from '#platform/caller/caller.ts'
 import { unparkOutboxEvent } from '#platform/outbox/parked.ts'
+import { writeFilePart } from '../services/files/fileParts.ts'
+import { completeFile } from '../services/files/storedFiles.ts'
 import { storeMessages } from '../services/messageStore.ts'
 import { deliverNotifications } from '../services/notificationDelivery.ts'
+import { createUpload, finalizeUpload } from '../services/uploads.ts'
+import { requireOwnUserId, requireTenantService } from './callers.ts'
+
+/** Anyone but a viewer. */
+const EDITORS = ['owner', 'admin', 'manager', 'employee']
 
 export const mutations: MutationResolvers = {
   unparkContentOutboxEvent: async (_root, { input }, { caller, db }) => ({
     event: await unparkOutboxEvent({ caller, systemSql: db.systemSql }, input),
   }),
   storeMessages: (_root, { messages }, { caller, db, keys, maxMessageBytes }) => {
-    if (requireService(caller).tenantId === null) throw new AppError('INVALID_INPUT', 'the caller must name a tenant')
+    requireTenantService(caller)
     return storeMessages({ db, keys }, messages, maxMessageBytes)
   },
   deliverNotifications: (_root, { notifications }, { caller, db }) =>
     requireService(caller) && deliverNotifications(db, notifications),
+  createUpload: async (_root, { input }, { caller, db, links, maxUploadBytes }) => {
+    const { tenantId } = requireUser(caller, ...EDITORS)
+    const userId = requireOwnUserId(caller)
+    const upload = await createUpload(db, userId, input, maxUploadBytes)
+    const { id: target, state, expiresAt } = upload
+    const path = state === 'pending' ? links.sign({ does: 'put', tenantId, userId, target, expiresAt }) : null
+    return { upload, path }
+  },
+  finalizeUpload: async (_root, { input }, { caller, db }) => {
+    requireUser(caller, ...EDITORS)
+    return { upload: await finalizeUpload(db, input.id) }
+  },
+  writeFilePart: async (_root, { input }, { caller, db, keys }) => {
+    requireTenantService(caller)
+    return writeFilePart({ db, keys }, input)
+  },
+  completeFile: async (_root, { input }, { caller, db, keys }) => {
+    requireTenantService(caller)
+    return completeFile({ db, keys }, input)
+  },
 }

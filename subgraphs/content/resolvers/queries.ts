@@ -2,12 +2,14 @@ import type { QueryResolvers } from '#graphql/content'
 import { requireStaff, requireUser } from '#platform/caller/caller.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAccesses } from '../services/accessLog.ts'
+import { findPart } from '../services/files/storedFiles.ts'
+import { findUploadedFile } from '../services/files/uploadedFiles.ts'
 import { findNotifications, findPreferences, findStaffNotifications } from '../services/notifications.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
 import { getStorage } from '../services/storage.ts'
 import { findTransactionalEmails } from '../services/transactionalEmails.ts'
 import { findUploads } from '../services/uploads.ts'
-import { requireOwnUserId } from './callers.ts'
+import { requireOwnUserId, requireTenantService } from './callers.ts'
 
 export const queries: QueryResolvers = {
   contentObject: (_root, { storageKey }, { caller, loaders }) =>
@@ -26,4 +28,10 @@ export const queries: QueryResolvers = {
   storageStats: (_root, _args, { caller, db }) => requireUser(caller) && getStorage(db),
   contentOutboxEvents: (_root, args, { caller, db: { system, systemSql } }) =>
     findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
+  uploadedFile: (_root, { uploadId }, { caller, db }) => requireTenantService(caller) && findUploadedFile(db, uploadId),
+  storedFilePart: async (_root, place, { caller, db, keys }) => {
+    requireTenantService(caller)
+    const bytes = await findPart({ db, keys }, place)
+    return bytes && { bytes: bytes.toString('base64') }
+  },
 }

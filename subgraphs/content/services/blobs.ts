@@ -64,7 +64,8 @@ async function compress(bytes: Buffer): Promise<Buffer | null> {
   return compressed.length < bytes.length * WORTHWHILE ? compressed : null
 }
 
-type BlobRow = {
+/** A blob as its table has it. */
+export type BlobRow = {
   hash: Buffer
   key_version: number
   codec: string
@@ -85,7 +86,7 @@ export async function batchBlobs(db: Database, keys: TenantKeys, refs: readonly 
   )
   const unpacked = await Promise.all(
     rows.map(
-      async (row) => [blobName({ hash: row.hash, keyVersion: row.key_version }), await unpack(row, keys)] as const,
+      async (row) => [blobName({ hash: row.hash, keyVersion: row.key_version }), await unpackBlob(row, keys)] as const,
     ),
   )
   const byName = new Map(unpacked)
@@ -97,7 +98,11 @@ export function blobName({ hash, keyVersion }: BlobRef): string {
   return `${hash.toString('hex')}/${keyVersion}`
 }
 
-async function unpack(row: BlobRow, keys: TenantKeys): Promise<Buffer> {
+/**
+ * Bytes of the tenant in scope as they were before `packBlob`.
+ * @throws AppError INTERNAL when they cannot be read back as they were stored
+ */
+export async function unpackBlob(row: BlobRow, keys: TenantKeys): Promise<Buffer> {
   if (!row.bytes) throw new AppError('INTERNAL', 'the blob is in an object store, which this version cannot read')
   const { dataKey } = await keys.version(row.key_version)
   const compressed = row.cipher === 'none' ? row.bytes : unseal(row.bytes, dataKey, row.hash)

@@ -1,0 +1,2 @@
+DROP TABLE stored_file_parts;
+DROP TABLE stored_files;

@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { AppError } from '#platform/errors.ts'
+import type { AccessRecorder } from './services/accessRecorder.ts'
+import type { FileLinks } from './services/files/fileLinks.ts'
+import { streamFile } from './services/files/fileStreams.ts'
+import { batchFiles, type FileStore } from './services/files/storedFiles.ts'
+import { receiveUpload } from './services/uploads.ts'
+
+type Parts = FileStore & { links: FileLinks; accesses: AccessRecorder }
+
+/**
+ * The addresses under which files come and go, a part at a time whatever their size. Whoever has one may use it: it was
+ * signed by this tier for one file and a short time, and names the tenant.
+ */
+export function addFileRoutes(app: FastifyInstance, parts: Parts) {
+  const { db, links, accesses } = parts
+  app.register(async (files) => {
+    // The body is taken as it comes, whatever it says it is.
+    files.removeAllContentTypeParsers()
+    files.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+
+    files.put<{ Params: { '*': string } }>('/files/*', async ({ params, raw }, reply) => {
+      const { tenantId, target } = links.read(params['*'], 'put')
+      await runAsTenant(tenantId, () => receiveUpload(parts, target, raw))
+      return reply.code(204).send()
+    })
+
+    files.get<{ Params: { '*': string } }>('/files/*', async ({ params }, reply) => {
+      const { tenantId, userId, target } = links.read(params['*'], 'get')
+      const [file] = await runAsTenant(tenantId, () => batchFiles(db, [target]))
+      if (!file) throw new AppError('NOT_FOUND', 'the file is gone')
+      accesses.record({ tenantId, userId, storageKey: target, accessType: 'download', bytes: file.sizeBytes })
+      const { filename, mimeType, sizeBytes } = file
+      return reply
+        .headers({
+          'content-type': mimeType,
+          'content-length': sizeBytes,
+          'content-disposition': disposition(filename),
+          'cache-control': 'private, no-store',
+          'x-content-type-options': 'nosniff',
+        })
+        .send(streamFile(parts, tenantId, file))
+    })
+  })
+}
+
+/** RFC 6266: always saved, never shown; the name in full for those who read it, in ASCII for others. */
+function disposition(filename: string): string {
+  const plain = filename.replace(/[^\x20-\x7e]|["\\%]/g, '_')
+  const whole = encodeURIComponent(filename).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)
+  return `attachment; filename="${plain}"; filename*=UTF-8''${whole}`
+}
