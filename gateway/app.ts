@@ -20,6 +20,7 @@ import { allowOrigins } from './cors.ts'
 import { formatGatewayError, withoutRepeats } from './errors.ts'
 import { addFileRoutes } from './fileRoutes.ts'
 import { type GatewayContext, makeTierSource } from './tierSource.ts'
+import { addTrackingRoutes } from './tracking/routes.ts'
 
 /** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
 const MAX_QUERY_TOKENS = 5_000
@@ -48,6 +49,7 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
   observeRequests(app, metrics)
   allowOrigins(app, config.corsOrigins)
   addFileRoutes(app, config.tiers.content.url)
+  addTrackingRoutes(app, { queue: config.tiers.queue, keys: config.trackingKeys, log, metrics })
   addHealthRoutes(app, { ready: async () => apollo.assertStarted('ready'), metrics, log })
   app.route({
     method: ['GET', 'POST'],

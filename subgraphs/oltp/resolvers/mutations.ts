@@ -6,6 +6,7 @@ import { createCampaign } from '../services/campaigns.ts'
 import { ingestMessage } from '../services/mailFlow/ingest.ts'
 import { recordSentMessages } from '../services/mailFlow/recordSent.ts'
 import { provisionTenant } from '../services/provisioning.ts'
+import { recordTracking } from '../services/trackingEvents/recordTracking.ts'
 
 /** The request's context once a tenant's user who may change things is known to ask: anyone but a viewer. */
 function asEditor(context: Context): Context {
@@ -29,4 +30,5 @@ export const mutations: MutationResolvers = {
   },
   provisionTenant: (_, { input }, context) => provisionTenant(asService(context), input),
   recordSentMessages: (_, { input }, context) => recordSentMessages(asService(context), input.items),
+  recordTracking: (_, { hits }, context) => recordTracking(asService(context), hits),
 }

@@ -7,7 +7,7 @@ import { AppError } from '#platform/errors.ts'
 export const TENANT_JOB_TYPES: readonly string[] = []
 
 /** What is counted and noted about a tenant is nobody's to leave out or to make up; the watermark promises it is counted. */
-export const RECORDING_JOB_TYPES: readonly string[] = ['recordAudit', 'rollUpEvents']
+export const RECORDING_JOB_TYPES: readonly string[] = ['recordAudit', 'recordTracking', 'rollUpEvents']
 
 /** @throws AppError FORBIDDEN for a type that is not in the list */
 export function requireTenantJobType(jobType: string): void {

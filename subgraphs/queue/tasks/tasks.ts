@@ -1,5 +1,6 @@
 import { deliverNotification } from './deliverNotification.ts'
 import { recordAudit } from './recordAudit.ts'
+import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
 import { replayDeadLetters } from './replayDeadLetters.ts'
 import { resolveDeadLetters } from './resolveDeadLetters.ts'
@@ -11,6 +12,7 @@ import type { PlatformTask } from './services.ts'
 export const tasks: readonly PlatformTask[] = [
   rollUpEvents,
   recordAudit,
+  recordTracking,
   deliverNotification,
   refreshViews,
   replayDeadLetters,
