@@ -8,7 +8,7 @@ import {
   subscription,
   vpsInstance,
 } from './resolvers/infrastructure.ts'
-import { contentObject, inboxMessageRef, lead, suppression } from './resolvers/messages.ts'
+import { contentObject, inboxMessageRef, lead, leadStats, suppression } from './resolvers/messages.ts'
 import { mutations } from './resolvers/mutations.ts'
 import { company, teamMember, tenant, user } from './resolvers/people.ts'
 import { queries } from './resolvers/queries.ts'
@@ -29,6 +29,7 @@ export const resolvers: Resolvers = {
   InboxMessageRef: inboxMessageRef,
   ContentObject: contentObject,
   Lead: lead,
+  LeadStats: leadStats,
   Suppression: suppression,
   Domain: domain,
   EmailAccount: emailAccount,

@@ -30,6 +30,8 @@ export const campaignSequenceStep: CampaignSequenceStepResolvers = {
 export const campaignEnrollment: CampaignEnrollmentResolvers = {
   campaign: ({ campaignId }, _args, { loaders }) => loaders.campaigns.load(campaignId),
   lead: ({ leadId }, _args, { loaders }) => loaders.leads.load(leadId),
+  emailAccount: ({ emailAccountId }, _args, { loaders }) =>
+    emailAccountId ? loaders.emailAccounts.load(emailAccountId) : null,
 }
 
 export const template: TemplateResolvers = {

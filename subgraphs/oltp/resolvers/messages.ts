@@ -2,8 +2,10 @@ import type {
   ContentObjectResolvers,
   InboxMessageRefResolvers,
   LeadResolvers,
+  LeadStatsResolvers,
   SuppressionResolvers,
 } from '#graphql/oltp'
+import { findLeadStats } from '../services/leadStats.ts'
 import { findMessagesOfContent } from '../services/messages.ts'
 
 export const inboxMessageRef: InboxMessageRefResolvers = {
@@ -26,6 +28,10 @@ export const lead: LeadResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.leads.load(id),
   messages: ({ id }, page, { loaders }) => loaders.messagesOfLead.load({ ...page, parentId: id }),
   enrollments: ({ id }, page, { loaders }) => loaders.enrollmentsOfLead.load({ ...page, parentId: id }),
+}
+
+export const leadStats: LeadStatsResolvers = {
+  __resolveReference: ({ id }, { db }) => findLeadStats(db, id),
 }
 
 export const suppression: SuppressionResolvers = {

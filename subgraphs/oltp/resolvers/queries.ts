@@ -2,23 +2,19 @@ import type { QueryResolvers } from '#graphql/oltp'
 import { requireService, requireUser } from '#platform/caller/caller.ts'
 import { outboxFrontier } from '#platform/outbox/frontier.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
-import type { Context } from '../context.ts'
 import { findCampaigns } from '../services/campaigns.ts'
 import { findDomains, findIpAssignments } from '../services/domains.ts'
 import { findEmailAccounts } from '../services/emailAccounts.ts'
 import { findSmtpIp, findSmtpIps, findVpsInstance, findVpsInstances } from '../services/infrastructure.ts'
-import { findLeads } from '../services/leads.ts'
+import { getLeadStats } from '../services/leadStats.ts'
+import { findCampaignLeads, findLeads } from '../services/leads.ts'
 import { findMessages } from '../services/messages.ts'
+import { previewTemplate } from '../services/rendering/previewTemplate.ts'
 import { readAsStaff } from '../services/staffAccess.ts'
 import { findSuppressions } from '../services/suppressions.ts'
-import { findTemplates } from '../services/templates.ts'
+import { findTemplateFolders, findTemplates, findTemplateTags } from '../services/templates.ts'
 import { findCompanies, findPlans, findSubscription, findTeam, findViewer, getTenant } from '../services/tenants.ts'
-
-/** The request's context once a tenant's user is known to ask. */
-function asUser(context: Context): Context {
-  requireUser(context.caller)
-  return context
-}
+import { asUser } from './callers.ts'
 
 export const queries: QueryResolvers = {
   viewer: (_, _args, context) => findViewer(context),
@@ -32,8 +28,13 @@ export const queries: QueryResolvers = {
   messages: (_, args, context) => findMessages(asUser(context).db, args),
   lead: (_, { id }, context) => asUser(context).loaders.leads.load(id),
   leads: (_, args, context) => findLeads(asUser(context).db, args),
+  campaignLeads: (_, args, context) => findCampaignLeads(asUser(context), args),
+  leadStats: (_, _args, context) => getLeadStats(asUser(context).db),
   template: (_, { id }, context) => asUser(context).loaders.templates.load(id),
   templates: (_, args, context) => findTemplates(asUser(context).db, args),
+  templateFolders: (_, _args, context) => findTemplateFolders(asUser(context).db),
+  templateTags: (_, _args, context) => findTemplateTags(asUser(context).db),
+  previewTemplate: (_, { input }, context) => previewTemplate(asUser(context), input),
   domain: (_, { id }, context) => asUser(context).loaders.domains.load(id),
   domains: (_, args, context) => findDomains(asUser(context).db, args),
   emailAccount: (_, { id }, context) => asUser(context).loaders.emailAccounts.load(id),

@@ -1,7 +1,8 @@
-import type { LeadFilter } from '#graphql/oltp'
+import type { CampaignLeadFilter, LeadFilter } from '#graphql/oltp'
 import { findPage } from '#platform/database/pages.ts'
 import { filterId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
+import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
 import { filterSearch } from './texts.ts'
@@ -12,6 +13,20 @@ import { filterSearch } from './texts.ts'
  */
 export function findLeads(db: Database, { filter, ...page }: PageInput & { filter?: LeadFilter | null }) {
   return findPage(db.tenant.lead, { ...page, where: readFilter(filter ?? {}), sort: NEWEST_FIRST })
+}
+
+/**
+ * A page of the leads in a campaign and how far each has got, newest first; null for an unknown campaign.
+ * @throws AppError INVALID_INPUT for a bad page or cursor
+ */
+export async function findCampaignLeads(
+  { db, loaders }: Pick<Context, 'db' | 'loaders'>,
+  { campaignId, filter, ...page }: PageInput & { campaignId: string; filter?: CampaignLeadFilter | null },
+) {
+  const campaign = await loaders.campaigns.load(campaignId)
+  if (!campaign) return null
+  const where = { campaignId: campaign.id, status: filter?.status ?? undefined }
+  return findPage(db.tenant.campaignEnrollment, { ...page, where, sort: NEWEST_FIRST })
 }
 
 function readFilter(filter: LeadFilter): Prisma.LeadWhereInput {

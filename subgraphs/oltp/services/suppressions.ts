@@ -1,9 +1,20 @@
 import { v7 as uuidv7 } from 'uuid'
+import type { AddSuppressionInput, SuppressionFilter } from '#graphql/oltp'
+import { now } from '#platform/clock.ts'
 import { findPage } from '#platform/database/pages.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
+import { AppError } from '#platform/errors.ts'
+import { filterId, readId } from '#platform/graph/ids.ts'
+import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
-import { NEWEST_FIRST, type PageInput } from './lists.ts'
+import { changeAudited } from './changes.ts'
+import { findAnswer, makeRepeatable, rememberAnswer } from './idempotency.ts'
+import { readDomain, readEmail } from './leadInput.ts'
+import { filterPeriod, NEWEST_FIRST, type PageInput } from './lists.ts'
+import type { SuppressionRow } from './rows.ts'
+import { areLive } from './tenantRows.ts'
+import { filterText } from './texts.ts'
 
 /** An address or a whole domain (lower case) that is not to be written to any more, and what brought it about. */
 export type Suppressing = {
@@ -85,6 +96,10 @@ const SUPPRESS_WITH_DOMAINS = {
   text: suppressText(`${BY_EMAIL} UNION ALL ${BY_DOMAIN}`),
 }
 
+const FIND = `
+  SELECT id FROM suppressions
+  WHERE tenant_id = $1 AND (email = $2 OR domain = $3) AND company_id IS NOT DISTINCT FROM $4::uuid`
+
 /**
  * Has the tenant in scope never write to these again, in the caller's transaction and one statement, however many:
  * suppressions are written, the leads' state says so, their enrollments end and their queued mail fails, told by
@@ -102,7 +117,65 @@ export async function suppress(tx: Queryable, targets: readonly Suppressing[]): 
   return done
 }
 
-/** A page of whom the tenant must not write to, newest first. */
-export function findSuppressions(db: Database, page: PageInput) {
-  return findPage(db.tenant.suppression, { ...page, sort: NEWEST_FIRST })
+/**
+ * A page of whom the tenant must not write to, newest first.
+ * @throws AppError INVALID_INPUT for a bad page or cursor
+ */
+export function findSuppressions(db: Database, { filter, ...page }: PageInput & { filter?: SuppressionFilter | null }) {
+  const where = {
+    email: filterText(filter?.email, 'email')?.trim().toLowerCase(),
+    domain: filterText(filter?.domain, 'domain')?.trim().toLowerCase(),
+    reason: filter?.reason ?? undefined,
+    scope: filter?.scope ?? undefined,
+    companyId: filterId(filter?.companyId),
+    createdAt: filterPeriod(filter?.createdAt),
+  }
+  return findPage(db.tenant.suppression, { ...page, where, sort: NEWEST_FIRST })
+}
+
+/**
+ * Has the tenant, or one of its companies, never write to an address or a domain again. One that is suppressed already
+ * stays as it is.
+ * @throws AppError INVALID_INPUT unless exactly one of the two is given; NOT_FOUND for an unknown company; CONFLICT for a
+ *         key used with another input
+ */
+export async function addSuppression(context: Context, input: AddSuppressionInput): Promise<SuppressionRow> {
+  if ((input.email == null) === (input.domain == null)) {
+    throw new AppError('INVALID_INPUT', 'email: either this or domain is to be given')
+  }
+  const target = {
+    email: input.email == null ? null : readEmail(input.email, 'email'),
+    domain: input.domain == null ? null : readDomain(input.domain, 'domain'),
+    companyId: input.companyId == null ? null : readId(input.companyId, 'companyId'),
+  }
+  const request = makeRepeatable(input.idempotencyKey, 'suppression.add', [JSON.stringify(target)])
+  const { id } = await changeAudited(context, async (tx, record) => {
+    const earlier = request && (await findAnswer<{ id: string }>(tx, request))
+    if (earlier) return earlier
+    if (target.companyId && !(await areLive(tx, 'companies', [target.companyId]))) {
+      throw new AppError('NOT_FOUND', 'companyId: there is no such company')
+    }
+    const done = await suppress(tx, [{ ...target, reason: 'manual', at: now() }])
+    const id = done.suppressionIds[0] ?? (await getSuppressionId(tx, target))
+    if (request) await rememberAnswer(tx, request, { id })
+    const { stopped, failed } = done
+    await record({
+      action: 'suppression.add',
+      resourceType: 'Suppression',
+      resourceId: id,
+      newValues: { companyId: target.companyId, stoppedEnrollments: stopped, failedMails: failed },
+    })
+    return { id }
+  })
+  const suppression = await context.db.tenant.suppression.findFirst({ where: { id } })
+  if (!suppression) throw new AppError('NOT_FOUND', 'the suppression is gone')
+  return suppression
+}
+
+type Target = Required<Pick<Suppressing, 'email' | 'domain' | 'companyId'>>
+
+async function getSuppressionId(tx: Queryable, { email, domain, companyId }: Target): Promise<string> {
+  const { rows } = await tx.query<{ id: string }>(FIND, [currentTenant(), email, domain, companyId])
+  if (!rows[0]) throw new AppError('CONFLICT', 'it is being suppressed right now')
+  return rows[0].id
 }

@@ -12,6 +12,35 @@ export function readText(text: string, field: string, max: number): string {
   return requireStorable(trimmed, field)
 }
 
+/** The same for a text that may be missing; one that is empty counts as missing. */
+export function readOptionalText(text: string | null | undefined, field: string, max: number): string | null {
+  return text?.trim() ? readText(text, field, max) : null
+}
+
+/**
+ * A text that a client wants stored just as it is; one that is blank counts as missing.
+ * @throws AppError INVALID_INPUT as `readText`
+ */
+export function readBody(text: string | null | undefined, field: string, max: number): string | null {
+  if (!text?.trim()) return null
+  if (text.length > max) throw new AppError('INVALID_INPUT', `${field}: has more than ${max} characters`)
+  return requireStorable(text, field)
+}
+
+/**
+ * Short texts that a client wants stored, each once, in their order.
+ * @throws AppError INVALID_INPUT when there are more than `most`, or for one of them as `readText`
+ */
+export function readList(
+  texts: readonly string[],
+  field: string,
+  { most, longest }: { most: number; longest: number },
+) {
+  const list = [...new Set(texts.map((text) => readText(text, field, longest)))]
+  if (list.length > most) throw new AppError('INVALID_INPUT', `${field}: are more than ${most}`)
+  return list
+}
+
 /** No text that is kept here and can be filtered by is longer, but for a mail's subject: it is searched by a piece. */
 const MAX_FILTER_LENGTH = 500
 
