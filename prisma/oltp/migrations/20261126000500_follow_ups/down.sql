@@ -1,0 +1,1 @@
+DROP INDEX campaign_enrollments_follow_ups_idx;
