@@ -22,6 +22,12 @@ export type ComposeParts = {
   dkim?: DkimKey | null
 }
 
+/** What a signature covers, of what is there: RFC 8058 asks for both headers by which one unsubscribes. */
+const SIGNED_HEADERS = [
+  ...['From', 'Sender', 'Reply-To', 'To', 'Subject', 'Date', 'Message-ID', 'In-Reply-To', 'References', 'MIME-Version'],
+  ...['Content-Type', 'Content-Transfer-Encoding', 'List-Unsubscribe', 'List-Unsubscribe-Post'],
+].join(':')
+
 /** References beyond these are left out, oldest first but for the very first: as RFC 5322 readers do. */
 const MAX_REFERENCES = 20
 
@@ -62,7 +68,12 @@ function shorten(references: readonly string[]): string[] {
 }
 
 async function sign(raw: Buffer, { domain, selector, privateKey }: DkimKey): Promise<Buffer> {
-  const signed = new DKIM({ domainName: domain, keySelector: selector, privateKey }).sign(raw)
+  const signed = new DKIM({
+    domainName: domain,
+    keySelector: selector,
+    privateKey,
+    headerFieldNames: SIGNED_HEADERS,
+  }).sign(raw)
   const chunks: Buffer[] = []
   try {
     for await (const chunk of signed) chunks.push(chunk as Buffer)
