@@ -12,7 +12,7 @@ import { filterSearch } from './texts.ts'
  * @throws AppError INVALID_INPUT for a bad page or cursor
  */
 export function findLeads(db: Database, { filter, ...page }: PageInput & { filter?: LeadFilter | null }) {
-  return findPage(db.tenant.lead, { ...page, where: readFilter(filter ?? {}), sort: NEWEST_FIRST })
+  return findPage(db.tenant.lead, { ...page, where: readLeadFilter(filter ?? {}), sort: NEWEST_FIRST })
 }
 
 /**
@@ -29,7 +29,11 @@ export async function findCampaignLeads(
   return findPage(db.tenant.campaignEnrollment, { ...page, where, sort: NEWEST_FIRST })
 }
 
-function readFilter(filter: LeadFilter): Prisma.LeadWhereInput {
+/**
+ * Which leads a filter means.
+ * @throws AppError INVALID_INPUT for a text that can't be searched for
+ */
+export function readLeadFilter(filter: LeadFilter): Prisma.LeadWhereInput {
   const search = filterSearch(filter.search)
   const campaignId = filterId(filter.campaignId)
   return {
