@@ -73,12 +73,12 @@ describe('opens', () => {
       {
         ...about,
         ...{ eventType: 'opened', openClass: 'proxy', smtpIpAddressId: addressId, aggregateVersion: 2 },
-        // A quarter to midnight in London is the next day in Berlin, where the tenant is.
         ...{ occurredAt: minutesAfter(1).toISOString(), localDay: '2026-11-20' },
       },
       {
         ...about,
         ...{ eventType: 'opened', openClass: 'human', smtpIpAddressId: addressId, aggregateVersion: 3 },
+        // Half past eleven at night in UTC is the next day in Berlin, where the tenant is.
         ...{ occurredAt: minutesAfter(45).toISOString(), localDay: '2026-11-21' },
       },
     ])
