@@ -21,7 +21,9 @@ const MAX_SCANNED_BYTES = 4 * 1024 * 1024
 const ESSENTIAL = new Set(
   `from to cc subject date sender reply-to return-path message-id in-reply-to references received mime-version
   content-type content-transfer-encoding content-disposition delivered-to x-original-to envelope-to auto-submitted
-  precedence list-id list-unsubscribe x-autoreply x-autorespond x-failed-recipients`.split(/\s+/),
+  precedence list-id list-post list-unsubscribe x-autoreply x-auto-reply x-autorespond x-failed-recipients`.split(
+    /\s+/,
+  ),
 )
 const MAX_OF_AN_ESSENTIAL = 10
 
@@ -45,6 +47,29 @@ export function findHeaderBlock(raw: Buffer): HeaderBlock | null {
   if (!cut) return { fields, cut, mail: raw.subarray(start) }
   const lines = kept.flatMap((span) => [fieldBytes(raw, span), Buffer.from('\r\n')])
   return { fields, cut, mail: Buffer.concat([...lines, Buffer.from('\r\n'), raw.subarray(bodyStart)]) }
+}
+
+/** How much of a part that consists of fields is read. */
+const MAX_GROUP_BYTES = 64 * 1024
+const MAX_GROUPS = 200
+
+/** Fields that stand alone in a part, such as a delivery status: groups of them, with empty lines between. Bounded. */
+export function readFields(bytes: Buffer): HeaderField[][] {
+  const raw = bytes.subarray(0, MAX_GROUP_BYTES)
+  const groups: HeaderField[][] = []
+  let at = skipPreamble(raw)
+  while (at < raw.length && groups.length < MAX_GROUPS) {
+    const { spans, bodyStart } = scanFields(raw, at)
+    if (spans.length > 0) groups.push(keepWithinLimits(spans).map((span) => readField(raw, span)))
+    // A line that is no field begins nothing: it is stepped over.
+    at = bodyStart > at ? bodyStart : nextLine(raw, at)
+  }
+  return groups
+}
+
+function nextLine(raw: Buffer, at: number): number {
+  const lineFeed = raw.indexOf(LINE_FEED, at)
+  return lineFeed === -1 ? raw.length : lineFeed + 1
 }
 
 type FieldSpan = { name: string; start: number; colon: number; end: number }

@@ -29,7 +29,8 @@ const UNPARSED: ParsedMail = {
   html: null,
   files: [],
   messageKind: 'email',
-  bounce: null,
+  report: null,
+  isBulk: false,
 }
 
 /**

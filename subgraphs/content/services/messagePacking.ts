@@ -37,7 +37,7 @@ export async function packMessage(message: {
     packText(mail.html),
     ...mail.files.map(({ bytes }) => packBlob(bytes, key)),
   ])
-  const { messageKind, bounce, envelope, files } = mail
+  const { messageKind, report, isBulk, envelope, files } = mail
   return {
     id: uuidv7(),
     storageKey,
@@ -45,7 +45,8 @@ export async function packMessage(message: {
     envelope: {
       ...envelope,
       messageKind,
-      bounce,
+      report,
+      isBulk,
       date: envelope.date?.toISOString() ?? null,
       hasAttachments: files.length > 0,
     },

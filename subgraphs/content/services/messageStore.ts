@@ -123,6 +123,8 @@ async function findResults(db: Database, storageKeys: readonly string[]): Promis
     rows.map((row) => [
       row.storage_key,
       {
+        // Those of mails that were stored before anyone asked are not known.
+        ...{ report: null, isBulk: false },
         ...row.envelope,
         storageKey: row.storage_key,
         alreadyStored: true,

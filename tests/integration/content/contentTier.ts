@@ -80,7 +80,8 @@ export type StoredMail = Record<string, any>
 
 const STORE = `mutation ($messages: [StoreMessageInput!]!) { storeMessages(messages: $messages) {
   storageKey alreadyStored parseStatus rawSizeBytes storedSizeBytes contentHash messageId inReplyTo references fromEmail
-  toEmails subject date hasAttachments messageKind bounce { type status originalMessageId recipient } } }`
+  toEmails subject date hasAttachments messageKind isBulk
+  report { originalMessageId recipients { recipient originalRecipient outcome bounceType status diagnostic } } } }`
 
 /** A user of a tenant, as the gateway vouches for it. */
 export function userOf(tenantId: string, { userId = randomUUID() as string, roles = ['owner'] } = {}): Caller {

@@ -59,7 +59,8 @@ describe('storing a mail', () => {
       date: null,
       hasAttachments: true,
       messageKind: 'EMAIL',
-      bounce: null,
+      report: null,
+      isBulk: false,
     })
     expect(stored?.contentHash).toMatch(/^[0-9a-f]{64}$/)
   })
@@ -67,8 +68,11 @@ describe('storing a mail', () => {
   test('of a delivery report tells what came back', async () => {
     const report = deliveryReport(['Final-Recipient: rfc822; gone@rcpt.example', 'Action: failed', 'Status: 5.1.1'])
     const [stored] = await tier.store(demo, { report })
-    const bounce = { type: 'HARD', status: '5.1.1', originalMessageId: '<orig@sender.example>' }
-    expect(stored).toMatchObject({ messageKind: 'BOUNCE', bounce: { ...bounce, recipient: 'gone@rcpt.example' } })
+    const recipient = { recipient: 'gone@rcpt.example', outcome: 'BOUNCED', bounceType: 'HARD', status: '5.1.1' }
+    expect(stored).toMatchObject({
+      messageKind: 'BOUNCE',
+      report: { originalMessageId: '<orig@sender.example>', recipients: [recipient] },
+    })
   })
 
   test('again answers the same, and changes nothing', async () => {

@@ -1,50 +1,140 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
+import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
-import type { MessageRow } from '../rows.ts'
-import { type EventMessage, makeEmailEvent } from './emailEvents.ts'
+import { applyBrakes, holdBrakes } from '../brakes.ts'
+import { type Suppressing, suppress } from '../suppressions.ts'
+import { type BouncedMail, recordBounces } from './bounces.ts'
+import { makeEmailEvent } from './emailEvents.ts'
+import type { Meaning } from './meaning.ts'
 import type { AnsweredMessage } from './placement.ts'
+import { recordReplies } from './replies.ts'
 
-const MARK_REPLIED = `
-  UPDATE inbox_message_refs
-  SET status = CASE WHEN status IN ('sent', 'delivered', 'opened') THEN 'replied' ELSE status END,
-      replied_at = coalesce(replied_at, $3), version = version + 1
-  WHERE tenant_id = $1 AND id = $2 RETURNING version`
+/** A meaning, the inbound message that has it, and when it came. */
+export type Answer = { meaning: Meaning; messageId: string; at: Date }
 
-// A mail bounces once, however many reports come back.
-const MARK_BOUNCED = `
-  UPDATE inbox_message_refs SET status = 'bounced', bounced_at = $3, bounce_type = $4, version = version + 1
-  WHERE tenant_id = $1 AND id = $2 AND bounced_at IS NULL RETURNING version`
+/** Of whom an event tells: the tenant's timezone, and the request that it belongs to. */
+export type About = { timezone: string; requestId: string }
 
 /**
- * What an inbound mail means for the outbound one that it answers: a reply to a campaign's mail, or its bounce. Marks
- * the outbound one in the transaction and answers the event to announce; null when it means nothing.
+ * Has inbound mails take their effect on the mails that they answer, in the transaction in which they are written and in
+ * a fixed number of statements, however many: replies and reports change those mails, end enrollments, suppress
+ * addresses and pull brakes. Each happens once, however often it is told. Answers the events to announce.
  */
-export async function markAnswered(
+export async function applyAnswers(
   tx: Queryable,
-  inbound: MessageRow,
-  answered: AnsweredMessage,
-  { bounceType, timezone, requestId }: { bounceType: 'hard' | 'soft'; timezone: string; requestId: string },
-): Promise<OutboxEventInput | null> {
-  if (answered.direction !== 'outbound') return null
-  const at = inbound.createdAt
-  const about = (version: number) => ({ at, message: withVersion(answered, version), timezone, requestId })
-
-  if (inbound.messageType === 'bounce') {
-    const values = [answered.tenantId, answered.id, at, bounceType]
-    const { rows } = await tx.query<{ version: number }>(MARK_BOUNCED, values)
-    const [marked] = rows
-    if (!marked) return null
-    return makeEmailEvent({ eventType: 'bounced', bounceType, mailbox: answered.mailbox, ...about(marked.version) })
-  }
-  if (inbound.messageType === 'email' && answered.campaignId !== null) {
-    const { rows } = await tx.query<{ version: number }>(MARK_REPLIED, [answered.tenantId, answered.id, at])
-    const [marked] = rows
-    if (!marked) return null
-    return makeEmailEvent({ eventType: 'replied', mailbox: answered.mailbox, ...about(marked.version) })
-  }
-  return null
+  answers: readonly Answer[],
+  about: About,
+): Promise<OutboxEventInput[]> {
+  const of = (...kinds: Meaning['kind'][]) => answers.filter(({ meaning }) => kinds.includes(meaning.kind))
+  const held = await holdBrakes(
+    tx,
+    of('bounce', 'complaint').map(({ meaning }) => meaning.message),
+  )
+  const events = [
+    ...(await recordReplies(tx, of('reply').map(readTarget), about)),
+    ...(await recordDeliveries(tx, of('delivery').map(readTarget), about)),
+    ...(await recordBounces(tx, of('bounce').map(readBounce), about)),
+    ...(await recordFarewells(tx, of('complaint', 'unsubscribe'), about)),
+  ]
+  const at = new Date(Math.max(...answers.map((answer) => answer.at.getTime())))
+  await applyBrakes(tx, held, { at, requestId: about.requestId })
+  return events
 }
 
-function withVersion(message: EventMessage, version: number): EventMessage {
-  return { ...message, version }
+function readTarget({ meaning, at }: Answer) {
+  return { message: meaning.message, at }
+}
+
+function readBounce({ meaning, messageId, at }: Answer): BouncedMail {
+  const bounceType = meaning.kind === 'bounce' ? meaning.bounceType : 'soft'
+  return { message: meaning.message, bounceType, at, sourceMessageId: messageId }
+}
+
+// One that we had heard nothing of has arrived; the later states of its life say so already.
+const MARK_DELIVERED = `
+  UPDATE inbox_message_refs r
+  SET delivered_at = d.at, status = CASE r.status WHEN 'sent' THEN 'delivered' ELSE r.status END, version = r.version + 1
+  FROM jsonb_to_recordset($2::jsonb) AS d (id uuid, at timestamptz(3))
+  WHERE r.tenant_id = $1 AND r.id = d.id AND r.delivered_at IS NULL AND r.bounced_at IS NULL
+  RETURNING r.id, r.version`
+
+async function recordDeliveries(
+  tx: Queryable,
+  told: readonly { message: AnsweredMessage; at: Date }[],
+  about: About,
+): Promise<OutboxEventInput[]> {
+  if (told.length === 0) return []
+  const byId = new Map(told.map((one) => [one.message.id, one]))
+  const rows = [...byId].map(([id, { at }]) => ({ id, at }))
+  const marked = await tx.query<{ id: string; version: number }>(MARK_DELIVERED, [
+    currentTenant(),
+    JSON.stringify(rows),
+  ])
+  return marked.rows.flatMap(({ id, version }) => {
+    const { message, at } = byId.get(id) ?? {}
+    if (!message || !at) return []
+    return [
+      makeEmailEvent({
+        eventType: 'delivered',
+        at,
+        message: { ...message, version },
+        mailbox: message.mailbox,
+        ...about,
+      }),
+    ]
+  })
+}
+
+const MARK_LEFT = `
+  WITH told AS (
+    SELECT * FROM jsonb_to_recordset($2::jsonb) AS t (id uuid, at timestamptz(3), "isComplaint" boolean)
+  ), before AS (
+    SELECT r.id FROM told JOIN inbox_message_refs r ON r.tenant_id = $1 AND r.id = told.id
+    WHERE CASE WHEN "isComplaint" THEN r.complained_at ELSE r.unsubscribed_at END IS NULL
+    ORDER BY r.id FOR UPDATE OF r
+  )
+  UPDATE inbox_message_refs r
+  SET complained_at = CASE WHEN "isComplaint" THEN told.at ELSE r.complained_at END,
+      unsubscribed_at = CASE WHEN "isComplaint" THEN r.unsubscribed_at ELSE told.at END, version = r.version + 1
+  FROM told JOIN before USING (id) WHERE r.tenant_id = $1 AND r.id = told.id
+  RETURNING r.id, r.version`
+
+/** Those who complain, and those who ask by mail not to be written to any more. */
+async function recordFarewells(tx: Queryable, answers: readonly Answer[], about: About): Promise<OutboxEventInput[]> {
+  if (answers.length === 0) return []
+  // Who does both is told by the graver one.
+  const byId = new Map<string, Answer>()
+  for (const answer of answers) {
+    const { message, kind } = answer.meaning
+    if (!byId.has(message.id) || kind === 'complaint') byId.set(message.id, answer)
+  }
+  const rows = [...byId].map(([id, { meaning, at }]) => ({ id, at, isComplaint: meaning.kind === 'complaint' }))
+  const marked = await tx.query<{ id: string; version: number }>(MARK_LEFT, [currentTenant(), JSON.stringify(rows)])
+  const targets = [...byId.values()].map(
+    ({ meaning, messageId, at }): Suppressing => ({
+      email: meaning.message.toEmail,
+      reason: meaning.kind === 'complaint' ? 'complaint' : 'unsubscribe',
+      sourceMessageId: messageId,
+      at,
+    }),
+  )
+  await suppress(
+    tx,
+    targets.filter(({ email }) => email != null),
+  )
+  return marked.rows.flatMap(({ id, version }) => {
+    const answer = byId.get(id)
+    if (!answer) return []
+    const { message, kind } = answer.meaning
+    const eventType = kind === 'complaint' ? 'complained' : 'unsubscribed'
+    return [
+      makeEmailEvent({
+        eventType,
+        at: answer.at,
+        message: { ...message, version },
+        mailbox: message.mailbox,
+        ...about,
+      }),
+    ]
+  })
 }

@@ -1,11 +1,13 @@
 import { v7 as uuidv7 } from 'uuid'
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { appendOutbox, type OutboxEventInput } from '#platform/outbox/append.ts'
 import type { MessageRow } from '../rows.ts'
-import { markAnswered } from './answers.ts'
+import { type Answer, applyAnswers } from './answers.ts'
 import { makeEmailEvent } from './emailEvents.ts'
+import { type Meaning, readMeaning } from './meaning.ts'
 import { insertMessages, makeMessageRow, type readMailColumns } from './messageRows.ts'
 import type { Placement } from './placement.ts'
 import type { StoredMail } from './storedMail.ts'
@@ -13,8 +15,9 @@ import type { StoredMail } from './storedMail.ts'
 /** A mail whose content is stored and whose place is found: what is left is to write and announce it. */
 export type InboundMail = {
   message: MessageRow
-  mail: StoredMail
   placement: Placement
+  /** What it means for a mail of ours, if anything. */
+  meaning: Meaning | null
   timezone: string
   requestId: string
 }
@@ -22,29 +25,38 @@ export type InboundMail = {
 /** The message a mail became, and whether it was one before. */
 export type Outcome = { messageId: string; duplicate: boolean }
 
-/** The message that a mail becomes in its mailbox, now. */
-export function makeInboundMessage(
+/**
+ * The message that a mail becomes in its mailbox, now, and what it means. What says something to the platform alone (a
+ * report that is believed, the wish not to be written to) comes in as read: nobody has to.
+ */
+export function makeInboundMail(
   mail: StoredMail,
   columns: ReturnType<typeof readMailColumns>,
-  { mailbox, answered, senderLeadId }: Placement,
-): MessageRow {
+  placement: Placement,
+  about: { timezone: string; requestId: string },
+): InboundMail {
+  const { mailbox, campaignMail, senderLeadId } = placement
+  const answered = placement.answered ?? campaignMail
+  const meaning = readMeaning(mail, placement)
   const id = uuidv7()
-  const now = new Date()
-  return makeMessageRow({
+  const at = now()
+  const message = makeMessageRow({
     ...columns,
     id,
     emailAccountId: mailbox.id,
     threadId: answered?.threadId ?? id,
     parentMessageId: answered?.id ?? null,
-    campaignId: answered?.campaignId ?? null,
-    stepId: answered?.stepId ?? null,
-    leadId: answered?.leadId ?? senderLeadId,
+    campaignId: answered?.campaignId ?? campaignMail?.campaignId ?? null,
+    stepId: answered?.stepId ?? campaignMail?.stepId ?? null,
+    leadId: answered?.leadId ?? campaignMail?.leadId ?? senderLeadId,
     direction: 'inbound',
     messageType: mail.messageKind,
     status: 'received',
-    processedAt: now,
-    createdAt: now,
+    isRead: meaning !== null && meaning.kind !== 'reply',
+    processedAt: at,
+    createdAt: at,
   })
+  return { message, placement, meaning, ...about }
 }
 
 /**
@@ -56,9 +68,8 @@ export async function writeInbound(tx: Queryable, mails: readonly InboundMail[])
   // In one order whoever writes: two transactions that share mails then wait for each other instead of deadlocking.
   const ordered = mails.map(({ message }) => message).sort((a, b) => (a.dedupKey < b.dedupKey ? -1 : 1))
   const written = await insertMessages(tx, ordered)
-  const events: OutboxEventInput[] = []
-  for (const mail of mails) if (written.has(mail.message.id)) events.push(...(await makeEvents(tx, mail)))
-  if (events.length > 0) await appendOutbox(tx, events)
+  const fresh = mails.filter(({ message }) => written.has(message.id))
+  if (fresh.length > 0) await announce(tx, fresh)
   const known = await findKnown(
     tx,
     ordered.filter(({ id }) => !written.has(id)),
@@ -71,14 +82,16 @@ export async function writeInbound(tx: Queryable, mails: readonly InboundMail[])
   })
 }
 
-async function makeEvents(tx: Queryable, inbound: InboundMail): Promise<OutboxEventInput[]> {
-  const { message, mail, placement, timezone, requestId } = inbound
-  const { mailbox, answered } = placement
-  const about = { timezone, requestId }
-  const received = makeEmailEvent({ eventType: 'received', at: message.createdAt, message, mailbox, ...about })
-  const bounceType = mail.bounce?.type ?? 'soft'
-  const answer = answered && (await markAnswered(tx, message, answered, { bounceType, ...about }))
-  return answer ? [received, answer] : [received]
+async function announce(tx: Queryable, fresh: readonly InboundMail[]): Promise<void> {
+  const events: OutboxEventInput[] = fresh.map(({ message, placement: { mailbox }, timezone, requestId }) =>
+    makeEmailEvent({ eventType: 'received', at: message.createdAt, message, mailbox, timezone, requestId }),
+  )
+  const answers = fresh.flatMap(({ meaning, message }): Answer[] =>
+    meaning ? [{ meaning, messageId: message.id, at: message.createdAt }] : [],
+  )
+  const [{ timezone, requestId }] = fresh as [InboundMail]
+  if (answers.length > 0) events.push(...(await applyAnswers(tx, answers, { timezone, requestId })))
+  await appendOutbox(tx, events)
 }
 
 /** The messages that these would have been a second time, by their place. */

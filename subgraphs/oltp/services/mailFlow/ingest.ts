@@ -5,12 +5,14 @@ import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
 import type { IncomingContext } from '../../context.ts'
 import { findAnswer, makeRepeatable, type RepeatableRequest, rememberAnswer } from '../idempotency.ts'
+import { findUnsubscribedRef } from '../rendering/unsubscribeMail.ts'
 import type { MessageRow } from '../rows.ts'
-import { type InboundMail, makeInboundMessage, type Outcome, writeInbound } from './inbound.ts'
-import { answeredMessageIds } from './messageIds.ts'
+import { type InboundMail, makeInboundMail, type Outcome, writeInbound } from './inbound.ts'
+import { answeredMessageIds, ownReferenceIds } from './messageIds.ts'
 import { readMailColumns } from './messageRows.ts'
 import { findPlacement, findReadiness } from './placement.ts'
 import { readRawMail } from './rawMail.ts'
+import type { StoredMail } from './storedMail.ts'
 
 /** Recipients looked at; a mail with more of them than this is to none of ours in particular. */
 const MAX_RECIPIENTS = 2_000
@@ -44,7 +46,7 @@ export async function ingestMessage(
     emailAccountId,
     toEmails: mail.toEmails.slice(0, MAX_RECIPIENTS).map((email) => email.replaceAll('\0', '')),
     fromEmail: columns.fromEmail,
-    answeredIds: answeredMessageIds(mail),
+    ...findAnswered(mail),
     dedupKey: columns.dedupKey,
   })
   if (!placement) throw noMailbox(emailAccountId)
@@ -52,8 +54,8 @@ export async function ingestMessage(
   const known = placement.knownMessageId
   if (known !== null && !request) return loadOutcome(context, { messageId: known, duplicate: true })
 
-  const message = makeInboundMessage(mail, columns, placement)
-  const inbound = { message, mail, placement, timezone: readiness.timezone, requestId }
+  const inbound = makeInboundMail(mail, columns, placement, { timezone: readiness.timezone, requestId })
+  const { message } = inbound
   const outcome = request ? await writeOnce(db, request, inbound) : await mailGroups.write(tenantId, inbound)
   relay.wake()
   if (outcome.messageId === message.id) return { message, duplicate: outcome.duplicate }
@@ -71,6 +73,17 @@ function writeOnce(db: IncomingContext['db'], request: RepeatableRequest, inboun
     return repeated ?? written
   }
   return db.tenantSql.transaction(write, { retries: 2 })
+}
+
+/** What a mail may be an answer to. */
+function findAnswered(mail: StoredMail) {
+  const answeredIds = answeredMessageIds(mail)
+  const left = mail.report ? null : findUnsubscribedRef(mail.subject)
+  return {
+    answeredIds,
+    answeredRefIds: [...ownReferenceIds(answeredIds), ...(left ? [left] : [])],
+    mayAnswerAny: mail.messageKind !== 'bounce' && !mail.report && !mail.isBulk && left === null,
+  }
 }
 
 async function loadOutcome({ loaders }: IncomingContext, { messageId, duplicate }: Outcome) {

@@ -21,10 +21,21 @@ export function normalizeMessageId(messageId: string | null): string | null {
   return `sha256:${createHash('sha256').update(id).digest('hex')}`
 }
 
-/** What a mail may answer, likeliest first: the mail it reports on, In-Reply-To, References from the newest back. */
-export function answeredMessageIds({ bounce, inReplyTo, references }: StoredMail): string[] {
-  const likeliestFirst = [bounce?.originalMessageId ?? null, ...inReplyTo.slice(0, MAX_ANSWERED_IDS)]
-  for (const reference of references.slice(-MAX_ANSWERED_IDS).reverse()) likeliestFirst.push(reference)
+/**
+ * What a mail may answer, likeliest first: In-Reply-To, References from the newest back. A report answers the mail that it
+ * names and no other.
+ */
+export function answeredMessageIds({ report, inReplyTo, references }: StoredMail): string[] {
+  const likeliestFirst = report
+    ? [report.originalMessageId]
+    : [...inReplyTo.slice(0, MAX_ANSWERED_IDS), ...references.slice(-MAX_ANSWERED_IDS).reverse()]
   const ids = likeliestFirst.map(normalizeMessageId).filter((id) => id !== null)
   return [...new Set(ids)].slice(0, MAX_ANSWERED_IDS)
+}
+
+const OWN_ID = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})@/i
+
+/** The references that our own Message-IDs among these were made from: they hold it, whatever a relay made of the rest. */
+export function ownReferenceIds(messageIds: readonly string[]): string[] {
+  return messageIds.flatMap((messageId) => OWN_ID.exec(messageId)?.slice(1).join('-').toLowerCase() ?? [])
 }

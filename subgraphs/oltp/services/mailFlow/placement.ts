@@ -1,3 +1,4 @@
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { MessageRow } from '../rows.ts'
@@ -6,15 +7,33 @@ import type { Mailbox } from './emailEvents.ts'
 /** The message that another one answers. */
 export type AnsweredMessage = Pick<
   MessageRow,
-  'tenantId' | 'id' | 'threadId' | 'campaignId' | 'stepId' | 'leadId' | 'direction' | 'version'
+  | 'tenantId'
+  | 'id'
+  | 'threadId'
+  | 'emailAccountId'
+  | 'campaignId'
+  | 'stepId'
+  | 'leadId'
+  | 'enrollmentId'
+  | 'direction'
+  | 'toEmail'
+  | 'status'
+  | 'version'
 > & { mailbox: Mailbox }
 
 /** Where an inbound mail belongs. */
 export type Placement = {
   mailbox: Mailbox
   answered: AnsweredMessage | null
+  /**
+   * The campaign's mail that it is an answer to: the answered one, else the last one of that thread, else, where nothing
+   * says what it answers, the last one that the mailbox wrote to its sender within 30 days.
+   */
+  campaignMail: AnsweredMessage | null
   /** The lead that its sender is. */
   senderLeadId: string | null
+  /** Whether its sender is one of the tenant's own mailboxes. */
+  isOwnSender: boolean
   /** The message that it already is in this mailbox. */
   knownMessageId: string | null
 }
@@ -25,7 +44,11 @@ export type PlacementQuery = {
   toEmails: readonly string[]
   fromEmail: string | null
   answeredIds: readonly string[]
+  /** Messages of ours that it answers, whatever their Message-IDs became. */
+  answeredRefIds: readonly string[]
   dedupKey: string
+  /** Whether it may be an answer though nothing in it says to what: not what machines write, or what goes to many. */
+  mayAnswerAny: boolean
 }
 
 /** Columns of a mailbox `a` and of what it belongs to; for a FROM that has `email_accounts a`. */
@@ -35,6 +58,14 @@ const MAILBOX = `
   (SELECT i.smtp_ip_address_id FROM domain_ip_assignments i
    WHERE i.tenant_id = a.tenant_id AND i.domain_id = a.domain_id AND i.status IN ('active', 'warming')
    ORDER BY i.assigned_at DESC, i.id DESC LIMIT 1) AS "smtpIpAddressId"`
+
+/** Columns of a message `r`, for those who answer it. */
+const MESSAGE = `
+  r.tenant_id AS "tenantId", r.id, r.thread_id AS "threadId", r.email_account_id AS "emailAccountId",
+  r.campaign_id AS "campaignId", r.step_id AS "stepId", r.lead_id AS "leadId", r.enrollment_id AS "enrollmentId",
+  r.direction, r.to_email AS "toEmail", r.status, r.version,
+  (SELECT to_jsonb(box) FROM (SELECT ${MAILBOX} FROM email_accounts a
+   WHERE a.tenant_id = r.tenant_id AND a.id = r.email_account_id) box) AS mailbox`
 
 const HAS_MAILBOX = `
   SELECT t.timezone, EXISTS (
@@ -60,18 +91,35 @@ const FIND_PLACEMENT = `
   ), mailbox AS (
     SELECT ${MAILBOX} FROM email_accounts a
     WHERE a.tenant_id = $1 AND a.id = (SELECT id FROM choice ORDER BY rank LIMIT 1)
+  ), sender AS (
+    SELECT l.id FROM leads l WHERE l.tenant_id = $1 AND l.email = $4 AND l.deleted_at IS NULL
   ), answered AS (
-    SELECT r.tenant_id AS "tenantId", r.id, r.thread_id AS "threadId", r.campaign_id AS "campaignId",
-           r.step_id AS "stepId", r.lead_id AS "leadId", r.direction, r.version,
-           (SELECT to_jsonb(m) FROM (SELECT ${MAILBOX} FROM email_accounts a
-            WHERE a.tenant_id = r.tenant_id AND a.id = r.email_account_id) m) AS mailbox
-    FROM inbox_message_refs r
-    WHERE r.tenant_id = $1 AND r.rfc822_message_id = ANY($5::text[])
+    SELECT r.id, r.thread_id, r.direction, r.campaign_id FROM inbox_message_refs r
+    WHERE r.tenant_id = $1 AND (r.rfc822_message_id = ANY($5::text[]) OR (r.id = ANY($7::uuid[]) AND r.direction = 'outbound'))
     ORDER BY array_position($5::text[], r.rfc822_message_id), r.direction DESC, r.created_at, r.id LIMIT 1
+  ), campaign_mail AS (
+    SELECT id FROM answered WHERE direction = 'outbound' AND campaign_id IS NOT NULL
+    UNION ALL
+    (SELECT r.id FROM inbox_message_refs r
+     WHERE r.tenant_id = $1 AND r.thread_id = (SELECT thread_id FROM answered) AND r.direction = 'outbound'
+       AND r.campaign_id IS NOT NULL AND r.status NOT IN ('queued', 'failed')
+     ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
+    UNION ALL
+    (SELECT r.id FROM inbox_message_refs r, mailbox
+     WHERE $8 AND NOT EXISTS (SELECT FROM answered) AND r.tenant_id = $1 AND r.lead_id = (SELECT id FROM sender)
+       AND r.email_account_id = mailbox.id AND r.direction = 'outbound' AND r.campaign_id IS NOT NULL
+       AND r.status NOT IN ('queued', 'failed') AND r.created_at > $9::timestamptz - interval '30 days'
+     ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
+    LIMIT 1
   )
   SELECT to_jsonb(mailbox) AS mailbox,
-         (SELECT to_jsonb(answered) FROM answered) AS answered,
-         (SELECT l.id FROM leads l WHERE l.tenant_id = $1 AND l.email = $4 AND l.deleted_at IS NULL) AS "senderLeadId",
+         (SELECT to_jsonb(m) FROM (SELECT ${MESSAGE} FROM answered JOIN inbox_message_refs r
+          ON r.tenant_id = $1 AND r.id = answered.id) m) AS answered,
+         (SELECT to_jsonb(m) FROM (SELECT ${MESSAGE} FROM campaign_mail JOIN inbox_message_refs r
+          ON r.tenant_id = $1 AND r.id = campaign_mail.id) m) AS "campaignMail",
+         (SELECT id FROM sender) AS "senderLeadId",
+         EXISTS (SELECT FROM email_accounts a
+                 WHERE a.tenant_id = $1 AND a.email = $4 AND a.deleted_at IS NULL) AS "isOwnSender",
          (SELECT r.id FROM inbox_message_refs r
           WHERE r.tenant_id = $1 AND r.email_account_id = mailbox.id AND r.dedup_key = $6) AS "knownMessageId"
   FROM mailbox`
@@ -88,8 +136,9 @@ export async function findReadiness(sql: Queryable, emailAccountId: string | nul
 
 /** Where a mail belongs, in one statement; null when there is no mailbox for it. */
 export async function findPlacement(sql: Queryable, query: PlacementQuery): Promise<Placement | null> {
-  const { emailAccountId, toEmails, fromEmail, answeredIds, dedupKey } = query
-  const values = [currentTenant(), emailAccountId, toEmails, fromEmail, answeredIds, dedupKey]
+  const { emailAccountId, toEmails, fromEmail, answeredIds, answeredRefIds, dedupKey, mayAnswerAny } = query
+  const asked = [emailAccountId, toEmails, fromEmail, answeredIds, dedupKey, answeredRefIds, mayAnswerAny]
+  const values = [currentTenant(), ...asked, now()]
   const { rows } = await sql.query<Placement>({ name: 'mail_placement', text: FIND_PLACEMENT }, values)
   return rows[0] ?? null
 }

@@ -13,13 +13,26 @@ export type StoredMail = {
   subject: string | null
   hasAttachments: boolean
   messageKind: 'email' | 'bounce' | 'auto_reply'
-  bounce: { type: 'hard' | 'soft'; originalMessageId: string | null } | null
+  /** What it tells of another mail; not to be believed before that mail is found. */
+  report: { originalMessageId: string | null; recipients: ReportedRecipient[] } | null
+  /** Sent to many, by a list or a newsletter. */
+  isBulk: boolean
+}
+
+/** What became of a mail for one of its recipients. Addresses are lower case. */
+export type ReportedRecipient = {
+  recipient: string | null
+  originalRecipient: string | null
+  outcome: 'bounced' | 'delayed' | 'delivered' | 'complained'
+  bounceType: 'hard' | 'soft' | null
+  status: string | null
+  diagnostic: string | null
 }
 
 const STORE_MESSAGES = `mutation StoreMessages($messages: [StoreMessageInput!]!) {
   storeMessages(messages: $messages) {
-    storageKey parseStatus messageId inReplyTo references fromEmail toEmails subject hasAttachments messageKind
-    bounce { type originalMessageId }
+    storageKey parseStatus messageId inReplyTo references fromEmail toEmails subject hasAttachments messageKind isBulk
+    report { originalMessageId recipients { recipient originalRecipient outcome bounceType status diagnostic } }
   }
 }`
 
@@ -55,7 +68,15 @@ function readAnswer(mail: StoredMail): StoredMail {
     ...mail,
     parseStatus: mail.parseStatus.toLowerCase() as StoredMail['parseStatus'],
     messageKind: mail.messageKind.toLowerCase() as StoredMail['messageKind'],
-    bounce: mail.bounce && { ...mail.bounce, type: mail.bounce.type.toLowerCase() as 'hard' | 'soft' },
+    report: mail.report && { ...mail.report, recipients: mail.report.recipients.map(readRecipient) },
+  }
+}
+
+function readRecipient(recipient: ReportedRecipient): ReportedRecipient {
+  return {
+    ...recipient,
+    outcome: recipient.outcome.toLowerCase() as ReportedRecipient['outcome'],
+    bounceType: (recipient.bounceType?.toLowerCase() ?? null) as ReportedRecipient['bounceType'],
   }
 }
 

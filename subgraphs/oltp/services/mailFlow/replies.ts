@@ -1,0 +1,69 @@
+import type { Queryable } from '#platform/database/tenantPool.ts'
+import { currentTenant } from '#platform/database/tenantScope.ts'
+import type { OutboxEventInput } from '#platform/outbox/append.ts'
+import type { About } from './answers.ts'
+import { makeEmailEvent } from './emailEvents.ts'
+import type { AnsweredMessage } from './placement.ts'
+
+/** A campaign's mail that a person has answered. */
+export type RepliedMail = { message: AnsweredMessage; at: Date }
+
+// What was answered has arrived. A mail that is just leaving keeps its state: who sends it has yet to write what became
+// of it. Whoever has answered gets nothing more of the campaign, also what is queued already.
+const RECORD = `
+  WITH told AS (
+    SELECT * FROM jsonb_to_recordset($2::jsonb)
+      AS t (id uuid, "campaignId" uuid, "leadId" uuid, "enrollmentId" uuid, at timestamptz(3))
+  ), before AS (
+    SELECT r.id, r.replied_at IS NULL AS "isFirst", r.delivered_at IS NULL AND r.bounced_at IS NULL AS "isArrival"
+    FROM told JOIN inbox_message_refs r ON r.tenant_id = $1 AND r.id = told.id ORDER BY r.id FOR UPDATE OF r
+  ), marked AS (
+    UPDATE inbox_message_refs r
+    SET status = CASE WHEN r.status IN ('sent', 'delivered', 'opened') THEN 'replied' ELSE r.status END,
+        replied_at = coalesce(r.replied_at, told.at),
+        delivered_at = CASE WHEN "isArrival" THEN told.at ELSE r.delivered_at END, version = r.version + 1
+    FROM told JOIN before USING (id) WHERE r.tenant_id = $1 AND r.id = told.id AND "isFirst"
+    RETURNING r.id, r.version, "isArrival"
+  ), ended AS (
+    UPDATE campaign_enrollments e
+    SET status = 'replied', stop_reason = 'replied', ended_at = told.at, next_run_at = NULL, version = e.version + 1
+    FROM told WHERE e.tenant_id = $1 AND e.campaign_id = told."campaignId" AND e.lead_id = told."leadId"
+      AND e.status IN ('active', 'completed')
+  ), leads AS (
+    UPDATE leads l SET status = 'replied'
+    FROM told WHERE l.tenant_id = $1 AND l.id = told."leadId" AND l.status IN ('new', 'contacted')
+  ), failed AS (
+    UPDATE inbox_message_refs r
+    SET status = 'failed', failed_at = told.at, failure_reason = 'replied', version = r.version + 1
+    FROM told WHERE r.tenant_id = $1 AND r.lead_id = told."leadId" AND r.campaign_id = told."campaignId"
+      AND r.status = 'queued' AND r.direction = 'outbound'
+  )
+  SELECT * FROM marked`
+
+/**
+ * Records that persons have answered campaigns' mails, in the caller's transaction and one statement: the mails are
+ * replied, the leads' enrollments end, their queued mail of the campaign fails with the reason `replied`. Only the first
+ * answer to a mail is announced. Answers the events.
+ */
+export async function recordReplies(
+  tx: Queryable,
+  replies: readonly RepliedMail[],
+  about: About,
+): Promise<OutboxEventInput[]> {
+  if (replies.length === 0) return []
+  const byId = new Map(replies.map((reply) => [reply.message.id, reply]))
+  const rows = [...byId.values()].map(({ message: { id, campaignId, leadId }, at }) => ({ id, campaignId, leadId, at }))
+  type Marked = { id: string; version: number; isArrival: boolean }
+  const marked = await tx.query<Marked>({ name: 'record_replies', text: RECORD }, [
+    currentTenant(),
+    JSON.stringify(rows),
+  ])
+  return marked.rows.flatMap(({ id, version, isArrival }) => {
+    const { message, at } = byId.get(id) ?? {}
+    if (!message || !at) return []
+    const { mailbox } = message
+    const event = (eventType: 'delivered' | 'replied') =>
+      makeEmailEvent({ eventType, at, message: { ...message, version }, mailbox, ...about })
+    return isArrival ? [event('delivered'), event('replied')] : [event('replied')]
+  })
+}
