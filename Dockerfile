@@ -1,4 +1,5 @@
-# One image for every process: four subgraphs, the worker, the gateway and the migrator. The command tells them apart.
+# One image for every process: four subgraphs, the worker, the gateway, the door for mail and the migrator. The command
+# tells them apart.
 FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./

@@ -38,7 +38,7 @@ type Parts = {
 }
 
 /**
- * Starts databases, Redis, four subgraphs, worker and gateway, and on the first run the demo data. Services load their
+ * Starts databases, Redis, four subgraphs, worker, gateway and the door for mail, and on the first run the demo data. Services load their
  * modules while the databases are made, and each goes on as soon as its own is migrated.
  */
 export function startPlatform(options: PlatformOptions): Platform {
@@ -92,13 +92,20 @@ async function beginServices(
   }
   const databases = Promise.all(Object.values(migrated)).then(() => terminal.step('databases are up to date'))
   const subgraphs = TIERS.map((tier) => begin(tier, migrated[tier]))
-  await Promise.all([databases, ...subgraphs, begin('gateway', Promise.resolve()), begin('worker', migrated.queue)])
-  terminal.step('four subgraphs, worker and gateway')
+  await Promise.all([
+    databases,
+    ...subgraphs,
+    begin('gateway', Promise.resolve()),
+    begin('worker', migrated.queue),
+    begin('smtpDoor', migrated.oltp),
+  ])
+  terminal.step('four subgraphs, worker, gateway and the door for mail')
 }
 
 function neededPorts(env: NodeJS.ProcessEnv): (keyof LocalPorts)[] {
   return [
     ...SERVICES,
+    'smtp',
     ...(TIERS.every((tier) => hasOwnDatabase(tier, env)) ? [] : (['postgres'] as const)),
     ...(env.REDIS_URL ? [] : (['redis'] as const)),
   ]
@@ -116,7 +123,7 @@ async function stop(parts: Parts): Promise<void> {
   endWatch?.()
   const stopServices = (names: ServiceName[]) => Promise.all(names.map((name) => services.get(name)?.stop()))
   await stopServices(['gateway'])
-  await stopServices(['worker'])
+  await stopServices(['worker', 'smtpDoor'])
   await stopServices([...TIERS])
   await Promise.all([cache, databases].map((part) => part?.then((running) => running.stop()).catch(() => {})))
   await lock?.then((held) => held.release()).catch(() => {})

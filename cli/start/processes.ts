@@ -2,8 +2,8 @@ import { inheritedEnvironment, type ProcessName, type ProcessSettings } from '#p
 import { type LocalPorts, reachableHost } from '#platform/local/settings.ts'
 import { GATE, type ServiceSpec } from './service.ts'
 
-/** The services of a local platform: four subgraphs, the worker, the gateway. */
-export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate'>
+/** The services of a local platform: four subgraphs, the worker, the gateway, the door for mail. */
+export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate' | 'sandbox'>
 
 /** Each service's program, and the part of it that can be loaded ahead. */
 const FILES: Record<ServiceName, { entry: string; preload: string }> = {
@@ -13,6 +13,7 @@ const FILES: Record<ServiceName, { entry: string; preload: string }> = {
   queue: { entry: 'subgraphs/queue/server.ts', preload: 'subgraphs/queue/app.ts' },
   worker: { entry: 'subgraphs/queue/worker.ts', preload: 'subgraphs/queue/workerApp.ts' },
   gateway: { entry: 'gateway/server.ts', preload: 'gateway/app.ts' },
+  smtpDoor: { entry: 'subgraphs/oltp/smtpDoor.ts', preload: 'subgraphs/oltp/smtpDoor/app.ts' },
 }
 
 export const SERVICES = Object.keys(FILES) as ServiceName[]

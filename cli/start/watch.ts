@@ -29,8 +29,9 @@ export function watchCode(restart: (names: ServiceName[]) => void): () => void {
 
 function servicesOf(folder: string, file: string): ServiceName[] {
   if (folder === 'gateway') return ['gateway']
-  if (folder === 'platform') return [...TIERS, 'worker', 'gateway']
+  if (folder === 'platform') return [...TIERS, 'worker', 'gateway', 'smtpDoor']
   const tier = TIERS.find((one) => file.split(path.sep)[0] === one)
   if (!tier) return []
+  if (tier === 'oltp') return ['oltp', 'smtpDoor']
   return tier === 'queue' ? ['queue', 'worker'] : [tier]
 }

@@ -9,7 +9,7 @@ import { StartProblem } from './startProblem.ts'
 export type ProcessSettings = Record<string, string>
 
 /** The processes a local platform runs, `cli` for the development tools and `migrate` for the owners' connections. */
-export type ProcessName = Tier | 'gateway' | 'worker' | 'cli' | 'migrate'
+export type ProcessName = Tier | 'gateway' | 'worker' | 'smtpDoor' | 'sandbox' | 'cli' | 'migrate'
 
 /** Who puts signed links into mails, and who answers them. */
 const TRACKING_SETTINGS = ['TRACKING_KEY', 'TRACKING_PREVIOUS_KEYS']
@@ -62,7 +62,16 @@ export function localEnvironment(
       ...TRACKING_SETTINGS,
       ...(overrides.JWKS_URL ? ['JWKS_URL'] : ['JWKS_FILE']),
     ]),
-    cli: pick(['DATA_DIR', 'GATEWAY_PORT', ...callerSettings('cli')]),
+    // The oltp tier's second door: it speaks for that tier, but only to the one that stores mail.
+    smtpDoor: pick([
+      ...listening('smtpDoor'),
+      PORT_SETTINGS.smtp,
+      ...connections('oltp'),
+      callerKeyName('oltp', 'content'),
+      tierUrlName('content'),
+    ]),
+    sandbox: pick([...listening('sandbox'), PORT_SETTINGS.sandboxSmtp, PORT_SETTINGS.smtp, PORT_SETTINGS.gateway]),
+    cli: pick(['DATA_DIR', 'GATEWAY_PORT', PORT_SETTINGS.sandboxSmtp, ...callerSettings('cli')]),
     migrate: pick(TIERS.map((tier) => `${tier.toUpperCase()}_OWNER_DATABASE_URL`)),
   }
 }
@@ -81,7 +90,7 @@ export function hasOwnDatabase(tier: Tier, env: Env): boolean {
   return Boolean(env[`${tier.toUpperCase()}_DATABASE_URL`])
 }
 
-function listening(process: Tier | 'worker' | 'gateway'): string[] {
+function listening(process: Tier | 'worker' | 'gateway' | 'smtpDoor' | 'sandbox'): string[] {
   return [PORT_SETTINGS[process]]
 }
 

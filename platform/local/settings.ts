@@ -11,6 +11,12 @@ export type LocalPorts = {
   queue: number
   /** Health and metrics only. */
   worker: number
+  /** Health and metrics only; mail comes in at `smtp`. */
+  smtpDoor: number
+  smtp: number
+  /** Health and the ledger of the sandbox; it takes mail at `sandboxSmtp`. */
+  sandbox: number
+  sandboxSmtp: number
   postgres: number
   redis: number
 }
@@ -25,6 +31,10 @@ export const PORT_SETTINGS: Record<keyof LocalPorts, string> = {
   analytics: 'ANALYTICS_PORT',
   queue: 'QUEUE_PORT',
   worker: 'WORKER_PORT',
+  smtpDoor: 'SMTP_DOOR_PORT',
+  smtp: 'SMTP_PORT',
+  sandbox: 'SANDBOX_PORT',
+  sandboxSmtp: 'SANDBOX_SMTP_PORT',
   postgres: 'POSTGRES_PORT',
   redis: 'REDIS_PORT',
 }
@@ -42,6 +52,10 @@ const schema = z.object({
   ANALYTICS_PORT: port.default(4003),
   QUEUE_PORT: port.default(4004),
   WORKER_PORT: port.default(4005),
+  SMTP_DOOR_PORT: port.default(4006),
+  SMTP_PORT: port.default(4025),
+  SANDBOX_PORT: port.default(4007),
+  SANDBOX_SMTP_PORT: port.default(4026),
   POSTGRES_PORT: port.default(4032),
   REDIS_PORT: port.default(4079),
 })
@@ -61,6 +75,10 @@ export function readLocalSettings(env: NodeJS.ProcessEnv = process.env): LocalSe
       analytics: settings.ANALYTICS_PORT,
       queue: settings.QUEUE_PORT,
       worker: settings.WORKER_PORT,
+      smtpDoor: settings.SMTP_DOOR_PORT,
+      smtp: settings.SMTP_PORT,
+      sandbox: settings.SANDBOX_PORT,
+      sandboxSmtp: settings.SANDBOX_SMTP_PORT,
       postgres: settings.POSTGRES_PORT,
       redis: settings.REDIS_PORT,
     },

@@ -12,6 +12,7 @@ import { gatewayConfig } from '../../gateway/config.ts'
 import { analyticsConfig } from '../../subgraphs/analytics/config.ts'
 import { contentConfig } from '../../subgraphs/content/config.ts'
 import { oltpConfig } from '../../subgraphs/oltp/config.ts'
+import { smtpDoorConfig } from '../../subgraphs/oltp/smtpDoor/config.ts'
 import { queueConfig, workerConfig } from '../../subgraphs/queue/config.ts'
 
 type Service = {
@@ -33,6 +34,7 @@ const configs = {
   analytics: analyticsConfig,
   queue: queueConfig,
   worker: workerConfig,
+  'smtp-door': smtpDoorConfig,
   gateway: gatewayConfig,
 }
 
@@ -56,7 +58,7 @@ describe('docker-compose.yml', () => {
     expect(run).not.toThrow()
   })
 
-  test('has one Postgres per tier, Redis, four subgraphs, worker and gateway', () => {
+  test('has one Postgres per tier, Redis, four subgraphs, worker, gateway and the door for mail, and no sandbox', () => {
     expect(Object.keys(compose.services).sort()).toEqual([
       'analytics',
       'content',
@@ -69,6 +71,7 @@ describe('docker-compose.yml', () => {
       'postgres-queue',
       'queue',
       'redis',
+      'smtp-door',
       'worker',
     ])
   })
@@ -80,7 +83,7 @@ describe('docker-compose.yml', () => {
 
   test('runs nothing of ours as root', () => {
     const ours = services.filter(([, service]) => service.image === 'penguinmails:local')
-    expect(ours.length).toBe(7)
+    expect(ours.length).toBe(8)
     expect(ours.filter(([, service]) => service.user !== 'node').map(([name]) => name)).toEqual([])
   })
 
@@ -99,9 +102,9 @@ describe('docker-compose.yml', () => {
     expect(() => parseConfig(config, Object.fromEntries(filled))).not.toThrow()
   })
 
-  test('publishes only the gateway, on loopback', () => {
+  test('publishes only the gateway and the door for mail, on loopback', () => {
     const published = services.flatMap(([, service]) => service.ports ?? [])
-    expect(published).toEqual(['127.0.0.1:4000:4000'])
+    expect(published.sort()).toEqual(['127.0.0.1:4000:4000', '127.0.0.1:4025:4025'])
   })
 })
 

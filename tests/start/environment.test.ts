@@ -48,7 +48,7 @@ test('every edge has its key at both ends and nowhere else', () => {
       .map(([process]) => process)
       .sort()
   expect(holders('CALLER_KEY_GATEWAY_OLTP')).toEqual(['gateway', 'oltp'])
-  expect(holders('CALLER_KEY_OLTP_CONTENT')).toEqual(['content', 'oltp'])
+  expect(holders('CALLER_KEY_OLTP_CONTENT')).toEqual(['content', 'oltp', 'smtpDoor'])
   expect(holders('CALLER_KEY_WORKER_ANALYTICS')).toEqual(['analytics', 'worker'])
   expect(holders('CALLER_KEY_CLI_QUEUE')).toEqual(['cli', 'queue'])
 })
@@ -62,7 +62,7 @@ test('only content has the master key, only the migrator the owners, and no tier
       .sort()
   expect(holders(/^CONTENT_MASTER_KEY$/)).toEqual(['content'])
   expect(holders(/_OWNER_DATABASE_URL$/)).toEqual(['migrate'])
-  expect(holders(/^OLTP_(SYSTEM_)?DATABASE_URL$/)).toEqual(['oltp'])
+  expect(holders(/^OLTP_(SYSTEM_)?DATABASE_URL$/)).toEqual(['oltp', 'smtpDoor'])
   expect(holders(/^QUEUE_(SYSTEM_)?DATABASE_URL$/)).toEqual(['queue', 'worker'])
 })
 

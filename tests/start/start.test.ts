@@ -107,7 +107,9 @@ test(
   async () => {
     const processes = processesOf(folder)
     expect(processes.map(({ name }) => name).sort()).toEqual(
-      expect.arrayContaining(['analytics', 'content', 'gateway', 'oltp', 'postgres', 'queue', 'supervisor', 'worker']),
+      expect.arrayContaining([
+        ...['analytics', 'content', 'gateway', 'oltp', 'postgres', 'queue', 'smtpDoor', 'supervisor', 'worker'],
+      ]),
     )
     await pressCtrlC(run)
     expect(run.output()).toMatch(/^stopped$/m)

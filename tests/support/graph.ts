@@ -14,6 +14,7 @@ import { makeServiceClient, type ServiceClient } from '#platform/graph/serviceCl
 import { loadDevKey } from '#platform/local/devKey.ts'
 import { localEnvironment, type ProcessSettings } from '#platform/local/environment.ts'
 import { findFreePort } from '#platform/local/freePort.ts'
+import { PORT_SETTINGS } from '#platform/local/settings.ts'
 import { buildGateway } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/config.ts'
 import { createTierDatabase, type TierDatabase } from './postgres.ts'
@@ -181,7 +182,7 @@ export async function startPlatform({
   const databases = Object.fromEntries(
     await Promise.all(tiers.map(async (tier) => [tier, await createTierDatabase(tier)] as const)),
   ) as Record<Tier, TierDatabase>
-  const names = ['gateway', ...TIERS, 'worker', 'postgres', 'redis'] as const
+  const names = Object.keys(PORT_SETTINGS)
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await findFreePort()])))
   const settings = localEnvironment(dataDir, ports, databaseSettings(databases))
   for (const process of Object.values(settings)) process.LOG_LEVEL = globalThis.process.env.TEST_LOG_LEVEL ?? 'silent'
