@@ -1,5 +1,5 @@
 import type { Resolvers } from '#graphql/oltp'
-import { campaign, campaignEnrollment, campaignMetrics, campaignSequenceStep, template } from './resolvers/campaigns.ts'
+import { campaign, campaignEnrollment, campaignMetrics, campaignPreflight, campaignSequenceStep, template } from './resolvers/campaigns.ts'
 import {
   domain,
   domainIpAssignment,
@@ -8,6 +8,7 @@ import {
   subscription,
   vpsInstance,
 } from './resolvers/infrastructure.ts'
+import { leadExport, leadImport } from './resolvers/leadFiles.ts'
 import { contentObject, inboxMessageRef, lead, leadStats, suppression } from './resolvers/messages.ts'
 import { mutations } from './resolvers/mutations.ts'
 import { company, teamMember, tenant, user } from './resolvers/people.ts'
@@ -23,12 +24,15 @@ export const resolvers: Resolvers = {
   Company: company,
   Campaign: campaign,
   CampaignMetrics: campaignMetrics,
+  CampaignPreflight: campaignPreflight,
   CampaignSequenceStep: campaignSequenceStep,
   CampaignEnrollment: campaignEnrollment,
   Template: template,
   InboxMessageRef: inboxMessageRef,
   ContentObject: contentObject,
   Lead: lead,
+  LeadImport: leadImport,
+  LeadExport: leadExport,
   LeadStats: leadStats,
   Suppression: suppression,
   Domain: domain,

@@ -1,10 +1,12 @@
 import type {
   CampaignEnrollmentResolvers,
   CampaignMetricsResolvers,
+  CampaignPreflightResolvers,
   CampaignResolvers,
   CampaignSequenceStepResolvers,
   TemplateResolvers,
 } from '#graphql/oltp'
+import { findPreflight } from '../services/preflight.ts'
 
 export const campaign: CampaignResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.campaigns.load(id),
@@ -17,6 +19,11 @@ export const campaign: CampaignResolvers = {
 
 export const campaignMetrics: CampaignMetricsResolvers = {
   asOf: ({ asOfAt }) => asOfAt,
+}
+
+export const campaignPreflight: CampaignPreflightResolvers = {
+  __resolveReference: ({ id }, { db }) => findPreflight(db, id),
+  campaign: ({ id }, _args, { loaders }) => loaders.campaigns.load(id),
 }
 
 export const campaignSequenceStep: CampaignSequenceStepResolvers = {

@@ -1,17 +1,19 @@
 import type { MutationResolvers } from '#graphql/oltp'
 import { unparkOutboxEvent } from '#platform/outbox/parked.ts'
-import { createCampaign } from '../services/campaigns.ts'
 import { ingestMessage } from '../services/mailFlow/ingest.ts'
 import { recordSentMessages } from '../services/mailFlow/recordSent.ts'
 import { provisionTenant } from '../services/provisioning.ts'
 import { recordTracking } from '../services/trackingEvents/recordTracking.ts'
 import { asEditor, asService } from './callers.ts'
+import { campaignMutations } from './campaignMutations.ts'
+import { leadFileMutations } from './leadFiles.ts'
 import { leadMutations } from './leadMutations.ts'
 
 export const mutations: MutationResolvers = {
   ingestMessage: (_, { input }, context) => ingestMessage(asEditor(context), input),
-  createCampaign: async (_, { input }, context) => ({ campaign: await createCampaign(asEditor(context), input) }),
+  ...campaignMutations,
   ...leadMutations,
+  ...leadFileMutations,
   unparkOltpOutboxEvent: async (_, { input }, { caller, db, relay }) => {
     const event = await unparkOutboxEvent({ caller, systemSql: db.systemSql }, input)
     relay.wake()

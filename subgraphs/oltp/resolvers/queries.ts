@@ -9,12 +9,14 @@ import { findSmtpIp, findSmtpIps, findVpsInstance, findVpsInstances } from '../s
 import { getLeadStats } from '../services/leadStats.ts'
 import { findCampaignLeads, findLeads } from '../services/leads.ts'
 import { findMessages } from '../services/messages.ts'
+import { findPreflight } from '../services/preflight.ts'
 import { previewTemplate } from '../services/rendering/previewTemplate.ts'
 import { readAsStaff } from '../services/staffAccess.ts'
 import { findSuppressions } from '../services/suppressions.ts'
 import { findTemplateFolders, findTemplates, findTemplateTags } from '../services/templates.ts'
 import { findCompanies, findPlans, findSubscription, findTeam, findViewer, getTenant } from '../services/tenants.ts'
 import { asUser } from './callers.ts'
+import { leadFileQueries } from './leadFiles.ts'
 
 export const queries: QueryResolvers = {
   viewer: (_, _args, context) => findViewer(context),
@@ -24,11 +26,13 @@ export const queries: QueryResolvers = {
   team: (_, args, context) => findTeam(asUser(context).db, args),
   campaign: (_, { id }, context) => asUser(context).loaders.campaigns.load(id),
   campaigns: (_, args, context) => findCampaigns(asUser(context).db, args),
+  campaignPreflight: (_, { campaignId }, context) => findPreflight(asUser(context).db, campaignId),
   message: (_, { id }, context) => asUser(context).loaders.messages.load(id),
   messages: (_, args, context) => findMessages(asUser(context).db, args),
   lead: (_, { id }, context) => asUser(context).loaders.leads.load(id),
   leads: (_, args, context) => findLeads(asUser(context).db, args),
   campaignLeads: (_, args, context) => findCampaignLeads(asUser(context), args),
+  ...leadFileQueries,
   leadStats: (_, _args, context) => getLeadStats(asUser(context).db),
   template: (_, { id }, context) => asUser(context).loaders.templates.load(id),
   templates: (_, args, context) => findTemplates(asUser(context).db, args),

@@ -1,22 +1,10 @@
-import { v7 as uuidv7 } from 'uuid'
-import type { CampaignFilter, CampaignOrder, CreateCampaignInput } from '#graphql/oltp'
+import type { CampaignFilter, CampaignOrder } from '#graphql/oltp'
 import { findPage, type SortField } from '#platform/database/pages.ts'
-import { currentTenant } from '#platform/database/tenantScope.ts'
-import { AppError } from '#platform/errors.ts'
-import { filterId, readId } from '#platform/graph/ids.ts'
-import { audit } from '#platform/outbox/announce.ts'
+import { filterId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
-import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
-import { makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { filterPeriod, type PageInput } from './lists.ts'
-import type { CampaignRow } from './rows.ts'
-import { filterSearch, readText } from './texts.ts'
-
-const INSERT_DRAFT = `
-  INSERT INTO campaigns (tenant_id, id, company_id, name, description)
-  SELECT c.tenant_id, $2, c.id, $4, $5 FROM companies c JOIN tenants t ON t.id = c.tenant_id
-  WHERE c.tenant_id = $1 AND c.id = $3 AND c.deleted_at IS NULL AND t.deleted_at IS NULL`
+import { filterSearch } from './texts.ts'
 
 type CampaignsInput = PageInput & { filter?: CampaignFilter | null; orderBy?: CampaignOrder | null }
 
@@ -31,41 +19,6 @@ export function findCampaigns(db: Database, { filter, orderBy, ...page }: Campai
     sort: [readOrder(orderBy)],
     include: { metrics: orderBy?.field === 'reply_rate' },
   })
-}
-
-/**
- * Creates a draft and records who did. Repeating an `idempotencyKey` answers the first campaign again.
- * @throws AppError NOT_FOUND for an unknown company; INVALID_INPUT; CONFLICT for a key used with another input
- */
-export async function createCampaign(context: Context, input: CreateCampaignInput): Promise<CampaignRow> {
-  const { db, caller, loaders, relay, requestId } = context
-  const companyId = readId(input.companyId, 'companyId')
-  const name = readText(input.name, 'name', 200)
-  const description = input.description?.trim() ? readText(input.description, 'description', 10_000) : null
-  const request = makeRepeatable(input.idempotencyKey, 'createCampaign', [companyId, name, description])
-  const tenantId = currentTenant()
-  const made = { campaignId: uuidv7() }
-
-  const { campaignId } = await db.tenantSql.transaction(async (tx) => {
-    const earlier = request && (await rememberAnswer(tx, request, made))
-    if (earlier) return earlier
-    const { rowCount } = await tx.query(INSERT_DRAFT, [tenantId, made.campaignId, companyId, name, description])
-    if (rowCount === 0) throw new AppError('NOT_FOUND', 'companyId: there is no such company')
-    await audit(tx, {
-      tenantId,
-      correlationId: requestId,
-      adminUserId: caller.userId,
-      action: 'campaign.create',
-      resourceType: 'Campaign',
-      resourceId: made.campaignId,
-      newValues: { companyId, name, description, status: 'draft' },
-    })
-    return made
-  })
-  relay.wake()
-  const campaign = await loaders.campaigns.load(campaignId)
-  if (!campaign) throw new AppError('NOT_FOUND', 'the campaign is gone')
-  return campaign
 }
 
 function readFilter(filter: CampaignFilter): Prisma.CampaignWhereInput {

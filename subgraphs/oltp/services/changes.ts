@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { v7 as uuidv7 } from 'uuid'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
@@ -63,7 +64,7 @@ export async function createOnce<Input extends { idempotencyKey?: string | null 
 
 /** Those of the new values that differ, and what they were. */
 export function diff(before: Record<string, unknown>, after: Record<string, unknown>) {
-  const names = Object.keys(after).filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+  const names = Object.keys(after).filter((name) => !isDeepStrictEqual(before[name], after[name]))
   const pick = (values: Record<string, unknown>) =>
     Object.fromEntries(names.map((name) => [name, values[name] ?? null]))
   return { names, oldValues: pick(before), newValues: pick(after) }
