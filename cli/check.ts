@@ -17,6 +17,10 @@ const CHECKS: readonly Check[] = [
     run: () => findComplaints(bin('biome', 'ci', '--colors=off', '--error-on-warnings', '.')),
   },
   { name: 'types', run: () => findComplaints(bin('tsc', '--noEmit', '--pretty', 'false')) },
+  {
+    name: "the explorer's types",
+    run: () => findComplaints(bin('tsc', '--noEmit', '--pretty', 'false', '-p', 'gateway/explorer/browser')),
+  },
   { name: 'supergraph', run: () => findComplaints(script('cli/compose.ts', '--check')) },
   { name: 'schema documents', run: () => findComplaints(script('cli/docs.ts', '--check')) },
   { name: 'walls', run: findWallBreaches },

@@ -1,4 +1,4 @@
-// npm run prepare (part of npm ci): Prisma clients and resolver types, where their sources changed.
+// npm run prepare (part of npm ci): Prisma clients, resolver types and the explorer's page, where their sources changed.
 import { existsSync } from 'node:fs'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { makeIfStale, PROJECT_ROOT } from '#platform/prisma/freshness.ts'
@@ -26,6 +26,25 @@ async function generateResolverTypes(): Promise<Tier[]> {
   return withSchema.filter((_, index) => made[index])
 }
 
+/** The explorer's page: where GraphiQL is installed, which an installation without development packages does without. */
+async function makeExplorer(): Promise<boolean> {
+  if (!existsSync(new URL('node_modules/graphiql/', PROJECT_ROOT))) return false
+  const { bundleExplorer, EXPLORER_FOLDER } = await import('../gateway/explorer/bundle.ts')
+  return makeIfStale({
+    name: 'explorer',
+    inputs: [
+      ...['bundle.ts', 'browser/main.ts', 'browser/index.html'].map(
+        (file) => new URL(`gateway/explorer/${file}`, PROJECT_ROOT),
+      ),
+      ...['graphiql', '@graphiql/react', 'monaco-editor', 'monaco-graphql', 'react-dom'].map(
+        (name) => new URL(`node_modules/${name}/package.json`, PROJECT_ROOT),
+      ),
+    ],
+    output: new URL('index.html', EXPLORER_FOLDER),
+    make: bundleExplorer,
+  })
+}
+
 /** Resolver types are types only: an installation without development packages runs without them. */
 function isMissingCodegen(error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException
@@ -33,15 +52,17 @@ function isMissingCodegen(error: unknown): boolean {
 }
 
 try {
-  const [clients, types] = await Promise.all([
+  const [clients, types, explorer] = await Promise.all([
     generateClients(),
     generateResolverTypes().catch((error) => {
       if (isMissingCodegen(error)) return []
       throw error
     }),
+    makeExplorer(),
   ])
   if (clients.length > 0) console.log(`generated Prisma clients: ${clients.join(', ')}`)
   if (types.length > 0) console.log(`generated resolver types: ${types.join(', ')}`)
+  if (explorer) console.log("bundled the explorer's page")
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exit(1)
