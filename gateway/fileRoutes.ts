@@ -1,6 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '#platform/errors.ts'
 
@@ -43,8 +42,10 @@ async function passOn(url: URL, { method, headers, raw }: FastifyRequest): Promi
     outgoing.on('response', resolve)
     outgoing.on('error', reject)
   })
-  // The tier may refuse before it has read everything: then its answer counts, not that the rest had nowhere to go.
-  pipeline(raw, outgoing).catch(() => {})
+  raw.pipe(outgoing)
+  raw.on('close', () => raw.complete || outgoing.destroy(new Error('the client has gone')))
+  // The rest of what the tier does not take is dropped: a sender that is cut off would not hear why.
+  outgoing.on('close', () => raw.unpipe(outgoing).resume())
   return answered.catch((cause: unknown) => {
     throw new AppError('UNAVAILABLE', 'the content tier does not answer', { cause, extensions: { tier: 'content' } })
   })

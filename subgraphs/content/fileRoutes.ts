@@ -22,7 +22,13 @@ export function addFileRoutes(app: FastifyInstance, parts: Parts) {
 
     files.put<{ Params: { '*': string } }>('/files/*', async ({ params, raw }, reply) => {
       const { tenantId, target } = links.read(params['*'], 'put')
-      await runAsTenant(tenantId, () => receiveUpload(parts, target, raw))
+      try {
+        // The rest of what is refused is read and dropped: a sender that is cut off would not hear why.
+        const bytes = raw.iterator({ destroyOnReturn: false })
+        await runAsTenant(tenantId, () => receiveUpload(parts, target, bytes))
+      } finally {
+        raw.resume()
+      }
       return reply.code(204).send()
     })
 

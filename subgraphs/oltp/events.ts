@@ -29,5 +29,7 @@ export const routes: OutboxRoutes = {
       return { runAt: realTimeOf(new Date(scheduledAt)), concurrencyKey: emailAccountId }
     },
   },
+  'leadImport.requested': { queueName: 'content-archival', jobType: 'importLeads' },
+  'leadExport.requested': { queueName: 'content-archival', jobType: 'exportLeads' },
   'notification.requested': { queueName: 'notification-delivery', jobType: 'deliverNotification' },
 }

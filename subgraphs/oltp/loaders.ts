@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import { batchMetrics } from './services/campaignMetrics.ts'
 import { batchStepsOfCampaigns, batchStepsOfTemplates } from './services/campaignSteps.ts'
 import { batchAddressesOfServers, batchSmtpIps, batchVpsInstances } from './services/infrastructure.ts'
+import { batchErrorPages, type ErrorPageKey } from './services/leadFiles/importLists.ts'
 import { TENANT_IP_COLUMNS } from './services/rows.ts'
 
 /** A page of a list within a parent. */
@@ -71,6 +72,10 @@ export function makeLoaders(db: Database) {
       },
       messages,
     ),
+
+    errorsOfImport: new DataLoader(async (keys: readonly ErrorPageKey[]) => batchErrorPages(db, keys), {
+      cache: false,
+    }),
 
     messagesOfCampaign: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'campaign_id' }),
     messagesOfLead: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'lead_id' }),

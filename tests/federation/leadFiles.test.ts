@@ -1,41 +1,85 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import pg from 'pg'
+import type { TokenSubject } from '#platform/caller/developmentToken.ts'
+import { eventually } from '../support/eventually.ts'
 import { DEMO, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
-import { foundTenant } from '../support/tenants.ts'
+import { foundTenant, type TestTenant } from '../support/tenants.ts'
 
 let platform: TestPlatform
+let demo: TestTenant
+let oltp: pg.Pool
 
 beforeAll(async () => {
   platform = await startPlatform({ worker: true })
-  await foundTenant(platform.tierClient('oltp'), 'demo')
+  demo = await foundTenant(platform.tierClient('oltp'), 'demo')
   await foundTenant(platform.tierClient('oltp'), 'rival')
+  oltp = new pg.Pool({ connectionString: platform.databases.oltp.systemUrl })
 }, START_TIMEOUT_MS)
-afterAll(() => platform?.stop())
+afterAll(async () => {
+  await oltp?.end()
+  await platform?.stop()
+})
 
 const CREATE_UPLOAD = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { path upload { id state } } }`
 const FINALIZE = `mutation ($input: FinalizeUploadInput!) { finalizeUpload(input: $input) {
   upload { id state file { filename mimeType sizeBytes downloadPath } } } }`
+const IMPORT = `mutation ($input: ImportLeadsInput!) { importLeads(input: $input) { leadImport { id status fileName } } }`
+const CANCEL = `mutation ($input: CancelImportInput!) { cancelImport(input: $input) { leadImport { id status } } }`
+const IMPORT_JOB = `query ($id: ID!) { importJob(id: $id) {
+  status rowCount createdCount updatedCount duplicateCount suppressedCount errorCount totalBytes readBytes
+  problem { code message } errors { totalCount nodes { rowNumber code message rowText } } } }`
+const EXPORT = `mutation ($input: ExportLeadsInput!) { exportLeads(input: $input) { leadExport { id status } } }`
+const EXPORT_JOB = `query ($id: ID!) { exportJob(id: $id) {
+  status rowCount problem { code } file { filename mimeType sizeBytes downloadPath } } }`
+const LEADS = `query ($search: String) { leads(first: 100, filter: { search: $search }) {
+  nodes { email name company title custom } } }`
 
 const at = (path: string) => new URL(path, platform.url)
-const as = (role: string, tenant = DEMO) => ({ ...tenant, roles: [role] })
+const as = (role: string, tenant: TokenSubject = DEMO): TokenSubject => ({ ...tenant, roles: [role] })
 
-/** Announces a file as a browser does. */
-async function announce(bytes: Buffer, input: object = {}, who = DEMO) {
-  const facts = { filename: 'leads.csv', mimeType: 'text/csv', sizeBytes: bytes.length }
-  const { data, errors } = await platform.ask(CREATE_UPLOAD, { input: { ...facts, ...input } }, who)
-  return { code: errors?.[0]?.extensions.code, ...data?.createUpload } as {
-    code?: string
-    path: string
-    upload: { id: string; state: string }
-  }
+async function ask(query: string, variables: object, who: TokenSubject = DEMO) {
+  const { data, errors } = await platform.ask(query, variables, who)
+  return { data, code: errors?.[0]?.extensions.code }
 }
 
-async function finalize(id: string, who = DEMO) {
-  const { data, errors } = await platform.ask(FINALIZE, { input: { id } }, who)
-  return { code: errors?.[0]?.extensions.code, upload: data?.finalizeUpload.upload }
+/** Announces a file as a browser does. */
+async function announce(bytes: Buffer, input: object = {}, who: TokenSubject = DEMO) {
+  const facts = { filename: 'leads.csv', mimeType: 'text/csv', sizeBytes: bytes.length }
+  const { data, code } = await ask(CREATE_UPLOAD, { input: { ...facts, ...input } }, who)
+  return { code, ...data?.createUpload } as { code?: string; path: string; upload: { id: string; state: string } }
+}
+
+async function finalize(id: string, who: TokenSubject = DEMO) {
+  const { data, code } = await ask(FINALIZE, { input: { id } }, who)
+  return { code, upload: data?.finalizeUpload.upload }
 }
 
 const put = (path: string, bytes: Buffer) => fetch(at(path), { method: 'PUT', body: new Uint8Array(bytes) })
+
+async function upload(bytes: Buffer): Promise<string> {
+  const { path, upload } = await announce(bytes)
+  expect((await put(path, bytes)).status).toBe(204)
+  await finalize(upload.id)
+  return upload.id
+}
+
+/** Imports and waits for the end. */
+async function importAll(source: string | Buffer, input: object = {}) {
+  const given = typeof source === 'string' ? { csv: source } : { uploadId: await upload(source) }
+  const { data, code } = await ask(IMPORT, { input: { ...given, ...input } })
+  expect(code).toBeUndefined()
+  return ended(data.importLeads.leadImport.id)
+}
+
+const ended = (id: string) =>
+  eventually(
+    async () => (await ask(IMPORT_JOB, { id })).data.importJob,
+    ({ status }) => !['QUEUED', 'RUNNING'].includes(status),
+    30_000,
+  )
+
+const leads = async (search: string, who: TokenSubject = DEMO) => (await ask(LEADS, { search }, who)).data.leads.nodes
 
 describe('a file goes up and comes down through the gateway', () => {
   const bytes = Buffer.from('email\n'.concat('ada@x.example,1234567890\n'.repeat(120_000)))
@@ -43,8 +87,7 @@ describe('a file goes up and comes down through the gateway', () => {
   test('in parts, byte for byte, with nothing but the signed addresses', async () => {
     const { path, upload } = await announce(bytes, { sha256: createHash('sha256').update(bytes).digest('hex') })
     expect((await finalize(upload.id)).code).toBe('CONFLICT')
-    const sent = await put(path, bytes)
-    expect(sent.status).toBe(204)
+    expect((await put(path, bytes)).status).toBe(204)
     const { upload: done } = await finalize(upload.id)
     expect(done).toMatchObject({
       state: 'FINALIZED',
@@ -56,5 +99,279 @@ describe('a file goes up and comes down through the gateway', () => {
     expect(got.headers.get('content-type')).toBe('text/csv')
     expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true)
     expect((await put(path, bytes)).status).toBe(409)
+    const log = await eventually(
+      async () => (await ask('{ contentAccessLog { nodes { accessType bytes } } }', {})).data.contentAccessLog.nodes,
+      (nodes) => nodes.length > 0,
+    )
+    expect(log).toEqual([{ accessType: 'DOWNLOAD', bytes: bytes.length }])
+  })
+
+  test('bytes that are not those announced are refused, nothing of them is kept, and they may be sent again', async () => {
+    const good = Buffer.from('email\nada@x.example\n')
+    const sha256 = createHash('sha256').update(good).digest('hex')
+    const { path, upload } = await announce(good, { sha256 })
+    for (const bad of [Buffer.from('short'), Buffer.alloc(good.length, 'x'), Buffer.alloc(5_000_000, 'x')]) {
+      expect((await put(path, bad)).status).toBe(400)
+    }
+    expect((await finalize(upload.id)).code).toBe('CONFLICT')
+    const content = new pg.Pool({ connectionString: platform.databases.content.systemUrl })
+    const { rows } = await content.query(`SELECT count(*)::int FROM stored_files WHERE storage_key LIKE $1`, [
+      `upload/${upload.id}%`,
+    ])
+    await content.end()
+    expect(rows).toEqual([{ count: 0 }])
+    expect((await put(path, good)).status).toBe(204)
+    expect((await finalize(upload.id)).upload.state).toBe('FINALIZED')
+  })
+
+  test('an address that was tampered with, or is for something else, leads nowhere', async () => {
+    const { path, upload } = await announce(Buffer.from('email\n'))
+    await put(path, Buffer.from('email\n'))
+    const { downloadPath } = (await finalize(upload.id)).upload.file
+    const [body, seal] = downloadPath.slice('/files/'.length).split('.')
+    const other = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(body, 'base64url').toString()), k: 'x' }))
+    const forged = [
+      ...[
+        '/files/x',
+        '/files/',
+        '/files/..%2fgraphql',
+        `/files/${body}.`,
+        `/files/${other.toString('base64url')}.${seal}`,
+      ],
+      path,
+    ]
+    for (const address of forged) expect((await fetch(at(address))).status).toBe(404)
+    expect((await put(downloadPath, Buffer.from('email\n'))).status).toBe(404)
+  })
+
+  test('what is no file, too large or another tenant’s is refused, and viewers announce none', async () => {
+    expect((await announce(Buffer.from('x'), { filename: '..' })).code).toBe('INVALID_INPUT')
+    expect((await announce(Buffer.from('x'), { mimeType: 'csv' })).code).toBe('INVALID_INPUT')
+    expect((await announce(Buffer.from('x'), { sha256: 'x' })).code).toBe('INVALID_INPUT')
+    expect((await announce(Buffer.from('x'), { sizeBytes: 0 })).code).toBe('INVALID_INPUT')
+    expect((await announce(Buffer.from('x'), { sizeBytes: 2_000_000_000 })).code).toBe('LIMIT_REACHED')
+    expect((await announce(Buffer.from('x'), {}, as('viewer'))).code).toBe('FORBIDDEN')
+    const { upload } = await announce(Buffer.from('x'))
+    expect((await finalize(upload.id, RIVAL)).code).toBe('NOT_FOUND')
+    expect((await ask(IMPORT, { input: { uploadId: upload.id } }, RIVAL)).code).toBe('NOT_FOUND')
+    expect((await ask(IMPORT, { input: { uploadId: upload.id } })).code).toBe('CONFLICT')
+  })
+
+  test('an announcement is the same under the same key', async () => {
+    const once = { idempotencyKey: 'one upload' }
+    const [first, again] = [await announce(Buffer.from('x'), once), await announce(Buffer.from('x'), once)]
+    expect(again.upload.id).toBe(first.upload.id)
+    expect((await announce(Buffer.from('xy'), once)).code).toBe('CONFLICT')
+  })
+})
+
+describe('a list of leads is imported', () => {
+  test('with known headers, own fields, quotes, both line ends, and every row counted once', async () => {
+    const csv = [
+      'E-mail,First Name,Last name,Company,Phone number,Note',
+      'Ada@One.Example,Ada,Lovelace,"Engines, Ltd",+44 1,"said ""hi""\nand left"',
+      'not an address,x,,,,',
+      'ada@one.example,Again,,,,',
+      ',No,Body,,,',
+      '',
+      'bob@one.example,Bob,,,,,too many',
+      'carl@one.example,Carl,,,,',
+    ].join('\r\n')
+    const done = await importAll(csv)
+    expect(done).toMatchObject({
+      ...{ status: 'COMPLETED', rowCount: 7, createdCount: 2, updatedCount: 0, duplicateCount: 1, suppressedCount: 0 },
+      ...{ errorCount: 3, problem: null, totalBytes: Buffer.byteLength(csv), readBytes: Buffer.byteLength(csv) },
+      errors: {
+        totalCount: 3,
+        nodes: [
+          {
+            rowNumber: 2,
+            code: 'INVALID_EMAIL',
+            message: 'email: is not an address',
+            rowText: 'not an address | x |  |  |  | ',
+          },
+          { rowNumber: 4, code: 'MISSING_EMAIL' },
+          { rowNumber: 6, code: 'TOO_MANY_CELLS' },
+        ],
+      },
+    })
+    expect(await leads('one.example')).toEqual([
+      expect.objectContaining({ email: 'carl@one.example', name: 'Carl', custom: { first_name: 'Carl' } }),
+      {
+        ...{ email: 'ada@one.example', name: 'Ada Lovelace', company: 'Engines, Ltd', title: null },
+        custom: { first_name: 'Ada', last_name: 'Lovelace', phone_number: '+44 1', note: 'said "hi"\nand left' },
+      },
+    ])
+    expect(await leads('one.example', RIVAL)).toEqual([])
+  })
+
+  test.each([
+    ['UTF-8 with its mark', (text: string) => Buffer.from(`\ufeff${text}`)],
+    ['UTF-16 as Excel saves it', (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['UTF-16 the other way round', (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16()],
+    ['UTF-16 without a mark', (text: string) => Buffer.from(text, 'utf16le')],
+    ['Windows-1252', (text: string) => Buffer.from(text, 'latin1')],
+  ])('from %s, with semicolons', async (name, encode) => {
+    const domain = `${createHash('sha1').update(name).digest('hex').slice(0, 8)}.example`
+    const done = await importAll(
+      encode(`email;name;Straße\nx@${domain};Zoë Müller;Hauptstraße 1, "links\n`.replace('"', '')),
+    )
+    expect(done).toMatchObject({ status: 'COMPLETED', createdCount: 1 })
+    expect(await leads(domain)).toEqual([
+      expect.objectContaining({ name: 'Zoë Müller', custom: { straße: 'Hauptstraße 1, links' } }),
+    ])
+  })
+
+  test('columns are what their mapping says, whatever their headers', async () => {
+    const columnMapping = [
+      { column: 'Kontakt', field: 'EMAIL' },
+      { column: 'email', field: 'IGNORE' },
+      { column: 'Wer', field: 'NAME' },
+      { column: 'Stadt', field: 'CUSTOM', customName: 'city' },
+    ]
+    const csv = 'email\tKontakt\tWer\tStadt\nnobody@map.example\tmia@map.example\tMia\tWien\n'
+    expect(await importAll(csv, { columnMapping })).toMatchObject({ status: 'COMPLETED', createdCount: 1 })
+    expect(await leads('map.example')).toEqual([
+      { email: 'mia@map.example', name: 'Mia', company: null, title: null, custom: { city: 'Wien' } },
+    ])
+  })
+
+  const wide = (columns: number) =>
+    `email,${Array.from({ length: columns - 1 }, (_, index) => `c${index}`).join(',')}\n`
+  test.each<[string, string | Buffer, string]>([
+    ['a quote that never ends', 'email,name\na@bad.example,"open\nb@bad.example,x\n', 'BROKEN_QUOTE'],
+    ['a quote where none may stand', 'email,name\na@bad.example,"x" y\n', 'BROKEN_QUOTE'],
+    ['a quote within a row of megabytes', `email,name\na@bad.example,"${'x\n'.repeat(600_000)}`, 'ROW_TOO_LARGE'],
+    ['bytes of no encoding', Buffer.from([0x65, 0x6d, 0x61, 0x69, 0x6c, 0x0a, 0xff, 0x81, 0x0a]), 'INVALID_ENCODING'],
+    ['a spreadsheet', Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(300, 0xfe)]), 'INVALID_ENCODING'],
+    ['half of a UTF-16 pair', Buffer.from('\ufeffemail\na\ud83d@bad.example\n', 'utf16le'), 'INVALID_ENCODING'],
+    ['1,000 columns', `${wide(1000)}a@bad.example\n`, 'TOO_MANY_COLUMNS'],
+    ['more own fields than a lead may have', `${wide(150)}a@bad.example\n`, 'TOO_MANY_COLUMNS'],
+    ['nothing but a header', 'email,name\n', 'NO_ROWS'],
+    ['nothing but blank lines', '\n \n\r\n', 'EMPTY_FILE'],
+    ['no column for addresses', 'name,phone\nAda,1\n', 'NO_EMAIL_COLUMN'],
+  ])('%s changes nothing and says why', async (_name, source, code) => {
+    // A row of megabytes is more than may be given inline.
+    const done = await importAll(typeof source === 'string' ? Buffer.from(source) : source)
+    expect(done).toMatchObject({ status: 'FAILED', createdCount: 0, problem: { code } })
+    expect(await leads('bad.example')).toEqual([])
+  })
+
+  test('a mapping of a column that is not there says so', async () => {
+    const columnMapping = [{ column: 'Address', field: 'EMAIL' }]
+    const done = await importAll('email\na@bad.example\n', { columnMapping })
+    expect(done).toMatchObject({ status: 'FAILED', problem: { code: 'UNKNOWN_COLUMN' } })
+  })
+
+  test('a row with a NUL or an endless field is refused alone', async () => {
+    const csv = `email,name,note\na@nul.example,a\0b,\nb@nul.example,${'n'.repeat(500)},\nc@nul.example,,${'x'.repeat(20_000)}\nd@nul.example,,\n`
+    const done = await importAll(csv)
+    expect(done).toMatchObject({ status: 'COMPLETED', createdCount: 1, errorCount: 3 })
+    expect(done.errors.nodes.map(({ code }: { code: string }) => code)).toEqual([
+      'INVALID_CHARACTERS',
+      'INVALID_VALUE',
+      'INVALID_VALUE',
+    ])
+  })
+
+  test('leads join a campaign, those who were there too, and the one who asked is told', async () => {
+    const csv = `email\n${demo.leadEmail}\nnew@join.example\n`
+    const done = await importAll(csv, { campaignId: demo.campaignId })
+    expect(done).toMatchObject({ status: 'COMPLETED', createdCount: 1, duplicateCount: 1 })
+    const campaign = 'query ($id: ID!) { campaign(id: $id) { enrollments { nodes { lead { email } } } } }'
+    const { data } = await ask(campaign, { id: demo.campaignId })
+    const emails = data.campaign.enrollments.nodes.map(({ lead }: { lead: { email: string } }) => lead.email)
+    expect(emails.sort()).toEqual([demo.leadEmail, 'new@join.example'].sort())
+    const told = await eventually(
+      async () => (await ask('{ notifications { nodes { type title } } }', {})).data.notifications.nodes,
+      (nodes) => nodes.length > 0,
+    )
+    expect(told[0]).toEqual({ type: 'lead_import', title: expect.stringContaining('list of leads') })
+  })
+
+  test('once per key, and what was asked for is refused where it cannot be done', async () => {
+    const once = { csv: 'email\nonce@key.example\n', idempotencyKey: 'one import' }
+    const answers = await Promise.all([1, 2, 3].map(() => ask(IMPORT, { input: once })))
+    const ids = new Set(answers.map(({ data }) => data.importLeads.leadImport.id))
+    expect(ids.size).toBe(1)
+    expect((await ask(IMPORT, { input: { ...once, csv: 'email\n' } })).code).toBe('CONFLICT')
+    const refused: [object, string][] = [
+      [{}, 'INVALID_INPUT'],
+      [{ csv: '' }, 'INVALID_INPUT'],
+      [{ csv: 'x', uploadId: demo.campaignId }, 'INVALID_INPUT'],
+      [{ uploadId: 'x' }, 'INVALID_INPUT'],
+      [{ uploadId: demo.campaignId }, 'NOT_FOUND'],
+      [{ csv: 'x', campaignId: demo.leadId }, 'NOT_FOUND'],
+      [{ csv: 'x'.repeat(1024 * 1024 + 1) }, 'LIMIT_REACHED'],
+      [{ csv: 'x', columnMapping: [{ column: 'a', field: 'CUSTOM', customName: 'with space' }] }, 'INVALID_INPUT'],
+    ]
+    for (const [input, code] of refused) expect([input, (await ask(IMPORT, { input })).code]).toEqual([input, code])
+    expect((await ask(IMPORT, { input: { csv: 'email\n' } }, as('viewer'))).code).toBe('FORBIDDEN')
+    expect((await ask(IMPORT, { input: { csv: 'x', campaignId: demo.campaignId } }, RIVAL)).code).toBe('NOT_FOUND')
+    const [id] = ids
+    expect((await ask(IMPORT_JOB, { id }, RIVAL)).data.importJob).toBeNull()
+    expect((await ask(CANCEL, { input: { id } }, RIVAL)).code).toBe('NOT_FOUND')
+  })
+
+  test('cancelled while it waits it never begins, and cancelled at its end it is a conflict', async () => {
+    await platform.stopWorker()
+    const { data } = await ask(IMPORT, { input: { csv: 'email\na@never.example\n' } })
+    const { id } = data.importLeads.leadImport
+    expect((await ask(CANCEL, { input: { id } }, as('viewer'))).code).toBe('FORBIDDEN')
+    expect((await ask(CANCEL, { input: { id } })).data.cancelImport.leadImport.status).toBe('CANCELLED')
+    expect((await ask(CANCEL, { input: { id } })).code).toBeUndefined()
+    await platform.startWorker()
+    const done = await importAll('email\nb@ever.example\n')
+    expect(done.status).toBe('COMPLETED')
+    expect(await leads('never.example')).toEqual([])
+    expect((await ended(id)).status).toBe('CANCELLED')
+    const { rows } = await oltp.query(`SELECT id FROM lead_imports WHERE status = 'completed' LIMIT 1`)
+    expect((await ask(CANCEL, { input: { id: rows[0].id } })).code).toBe('CONFLICT')
+  })
+})
+
+describe('leads are exported', () => {
+  const exportAll = async (input: object, who: TokenSubject = DEMO) => {
+    const { data, code } = await ask(EXPORT, { input }, who)
+    if (code) return { code }
+    const done = await eventually(
+      async () => (await ask(EXPORT_JOB, { id: data.exportLeads.leadExport.id }, who)).data.exportJob,
+      ({ status }) => !['QUEUED', 'RUNNING'].includes(status),
+      30_000,
+    )
+    return { ...done, id: data.exportLeads.leadExport.id }
+  }
+
+  test('to a file that holds no formulas and can be imported again', async () => {
+    const formulas = ['=1+1', '+1', '-1', '@x', '=HYPERLINK("http://evil.example")']
+    const rows = formulas.map((text, index) => `f${index}@out.example,"${text.replaceAll('"', '""')}",Größe ${index}`)
+    await importAll(['email,name,size', ...rows].join('\n'))
+    const done = await exportAll({ filter: { search: 'out.example' } })
+    expect(done).toMatchObject({ status: 'COMPLETED', rowCount: 5, problem: null })
+    const text = await (await fetch(at(done.file.downloadPath))).text()
+    const [header, ...lines] = text.trimEnd().split('\r\n')
+    expect(header).toMatch(/^\ufeff?email,name,company,title,status,/)
+    expect(header).toContain('size')
+    expect(lines).toHaveLength(5)
+    expect(lines.join('\n')).not.toMatch(/(^|,)"?[=+@-]/m)
+    expect(lines[4]).toContain('"\'=HYPERLINK(""http://evil.example"")"')
+    expect(lines[0]).toContain('Größe 0')
+    const again = await importAll(Buffer.from(text))
+    expect(again).toMatchObject({ status: 'COMPLETED', rowCount: 5, duplicateCount: 5 })
+  })
+
+  test('only by those who may, only their own, and once per key', async () => {
+    for (const role of ['viewer', 'employee']) expect((await exportAll({}, as(role))).code).toBe('FORBIDDEN')
+    const mine = await exportAll({ idempotencyKey: 'one export' }, as('manager'))
+    expect(mine.status).toBe('COMPLETED')
+    expect((await exportAll({ idempotencyKey: 'one export' })).id).toBe(mine.id)
+    expect((await exportAll({ idempotencyKey: 'one export', filter: { search: 'x' } })).code).toBe('CONFLICT')
+    expect((await ask(EXPORT_JOB, { id: mine.id }, as('employee'))).code).toBe('FORBIDDEN')
+    expect((await ask(EXPORT_JOB, { id: mine.id }, RIVAL)).data.exportJob).toBeNull()
+    expect((await exportAll({ filter: { campaignId: demo.campaignId } }, RIVAL)).code).toBe('NOT_FOUND')
+    const theirs = await exportAll({}, RIVAL)
+    const text = await (await fetch(at(theirs.file.downloadPath))).text()
+    expect(text).toContain('lead-of-rival.example')
+    expect(text).not.toContain('lead-of-demo.example')
   })
 })

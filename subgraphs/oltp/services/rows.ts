@@ -1,5 +1,6 @@
 /** The rows behind this tier's GraphQL types; mappers.json says which stands behind which. */
-import type { SmtpIpAddress } from '#prisma/oltp'
+import type { LeadImportErrorCode } from '#graphql/oltp'
+import type { LeadImportError, SmtpIpAddress } from '#prisma/oltp'
 
 export type {
   Campaign as CampaignRow,
@@ -12,6 +13,8 @@ export type {
   EmailAccount as EmailAccountRow,
   InboxMessageRef as MessageRow,
   Lead as LeadRow,
+  LeadExport as LeadExportRow,
+  LeadImport as LeadImportRow,
   Plan as PlanRow,
   Subscription as SubscriptionRow,
   Suppression as SuppressionRow,
@@ -21,6 +24,11 @@ export type {
   User as UserRow,
   VpsInstance as VpsInstanceRow,
 } from '#prisma/oltp'
+
+/** A row of a file that could not be taken. */
+export type LeadImportErrorRow = Pick<LeadImportError, 'leadImportId' | 'rowNumber' | 'message' | 'rowText'> & {
+  code: LeadImportErrorCode
+}
 
 /** The columns of an address that a tenant may read. */
 export const TENANT_IP_COLUMNS = {

@@ -1,4 +1,6 @@
 import { deliverNotification } from './deliverNotification.ts'
+import { exportLeads } from './exportLeads.ts'
+import { importLeads } from './importLeads.ts'
 import { recordAudit } from './recordAudit.ts'
 import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
@@ -14,6 +16,8 @@ export const tasks: readonly PlatformTask[] = [
   recordAudit,
   recordTracking,
   deliverNotification,
+  importLeads,
+  exportLeads,
   refreshViews,
   replayDeadLetters,
   resolveDeadLetters,

@@ -19,8 +19,8 @@ const BEGIN = `
   WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'running')`
 
 const CUSTOM_FIELDS = `
-  SELECT DISTINCT name FROM leads, jsonb_object_keys(custom) AS name
-  WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY name LIMIT ${MOST_CUSTOM}`
+  SELECT DISTINCT field FROM leads, jsonb_object_keys(custom) AS field
+  WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY field LIMIT ${MOST_CUSTOM}`
 
 const FINISH = `
   UPDATE lead_exports SET status = $3, content_storage_key = $4, row_count = $5, last_error = $6, completed_at = now()
@@ -34,9 +34,10 @@ const FINISH = `
 export async function beginExport({ db }: Context, exportId: string) {
   const id = readId(exportId, 'exportId')
   await db.tenantSql.query(BEGIN, [currentTenant(), id])
-  const { status } = await getExport(db, id)
-  const { rows } = await db.tenantSql.query<{ name: string }>(CUSTOM_FIELDS, [currentTenant()])
-  return { status: status as LeadFileStatus, customFields: rows.map(({ name }) => name) }
+  const { status, filter } = await getExport(db, id)
+  const leadCount = await db.tenant.lead.count({ where: readLeadFilter(filter as LeadFilter) })
+  const { rows } = await db.tenantSql.query<{ field: string }>(CUSTOM_FIELDS, [currentTenant()])
+  return { status: status as LeadFileStatus, leadCount, customFields: rows.map(({ field }) => field) }
 }
 
 /**
