@@ -1,0 +1,62 @@
+import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export type Shot = { kind: string; method: 'GET' | 'POST'; url: string; wanted: number }
+
+/** Milliseconds from when a request was due to its whole answer. */
+export type Timed = { kind: string; ms: number }
+
+const BROWSER = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:125.0) Gecko/20100101 Firefox/125.0'
+
+/**
+ * Fires shots at a steady rate, whether or not earlier ones were answered: who is slow does not slow its own load.
+ * @throws Error for an answer with another status than the shot wants
+ */
+export async function fire(shots: readonly Shot[], rate: number, signal?: AbortSignal): Promise<Timed[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 512 })
+  const startedAt = performance.now() + 50
+  const answers: Promise<Timed>[] = []
+  try {
+    while (answers.length < shots.length) {
+      signal?.throwIfAborted()
+      const due = Math.min(shots.length, Math.ceil(((performance.now() - startedAt) / 1_000) * rate))
+      while (answers.length < due) {
+        const dueAt = startedAt + (1_000 * answers.length) / rate
+        const answer = send(shots[answers.length] as Shot, agent, dueAt)
+        // Awaited below; until then a failure is nobody's news.
+        answer.catch(() => {})
+        answers.push(answer)
+      }
+      await sleep(1)
+    }
+    return await Promise.all(answers)
+  } finally {
+    agent.destroy()
+  }
+}
+
+/** The given share of the values is not above it. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
+}
+
+function send({ kind, method, url, wanted }: Shot, agent: Agent, dueAt: number): Promise<Timed> {
+  return new Promise((resolve, reject) => {
+    const body = method === 'POST' ? 'List-Unsubscribe=One-Click' : ''
+    const headers = {
+      'user-agent': BROWSER,
+      ...(body && { 'content-type': 'application/x-www-form-urlencoded', 'content-length': body.length }),
+    }
+    const outgoing = request(url, { method, agent, headers }, (answer) => {
+      answer.resume()
+      answer.on('error', reject)
+      answer.on('end', () => {
+        if (answer.statusCode === wanted) resolve({ kind, ms: performance.now() - dueAt })
+        else reject(new Error(`${kind}: ${answer.statusCode} instead of ${wanted}`))
+      })
+    })
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
