@@ -1,6 +1,6 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
-import { audit, notify } from '#platform/outbox/announce.ts'
+import { audit } from '#platform/outbox/announce.ts'
 import {
   type Brake,
   CAMPAIGN_HARD_BOUNCES,
@@ -9,6 +9,7 @@ import {
   type MailboxFigures,
   MINIMUM_SENT,
 } from './brakeRules.ts'
+import { notifyOwners } from './sending/notifyOwners.ts'
 
 /** Mailboxes and campaigns that a brake may stop, held by the transaction. */
 export type HeldBrakes = { mailboxIds: string[]; campaignIds: string[] }
@@ -21,12 +22,16 @@ const LOCK_CAMPAIGNS = `
   SELECT id FROM campaigns WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL AND status = 'sending'
   ORDER BY id FOR NO KEY UPDATE`
 
-const lately = (column: string) => `(
+const lately = (column: string, condition = 'true') => `(
   SELECT count(*)::int FROM inbox_message_refs r
-  WHERE r.tenant_id = $1 AND r.email_account_id = a.id AND r.${column} > since.at AND r.${column} <= $3)`
+  WHERE r.tenant_id = $1 AND r.email_account_id = a.id AND r.${column} > since.at AND r.${column} <= $3 AND ${condition})`
 
+// Mail of before a person let it go on counts no more, whenever it comes back. Mail counts among the sent also when it was
+// sent earlier and came back only now, or was refused on the way out: a share is never of others than it is about.
+const AFTER_REVIEW = "coalesce(r.sent_at, r.bounced_at) > coalesce(a.reviewed_at, '-infinity')"
 const MEASURE_MAILBOXES = `
-  SELECT a.id, a.email AS name, a.status, ${lately('sent_at')} AS sent, ${lately('bounced_at')} AS bounced,
+  SELECT a.id, a.email AS name, a.status, ${lately('bounced_at', AFTER_REVIEW)} AS bounced,
+    ${lately('sent_at')} + ${lately('bounced_at', `(r.sent_at IS NULL OR r.sent_at <= since.at) AND ${AFTER_REVIEW}`)} AS sent,
     ${lately('complained_at')} AS complained
   FROM email_accounts a,
     LATERAL (SELECT greatest($3::timestamptz - interval '24 hours', a.reviewed_at) AS at) AS since
@@ -34,15 +39,16 @@ const MEASURE_MAILBOXES = `
 
 // Of what was sent no more is counted than is needed to know on which side of the limit ($3) the bounces are.
 const MEASURE_CAMPAIGNS = `
-  SELECT c.id, c.name, c.status, hard.bounced, (
+  SELECT c.id, c.name, c.status, hard.bounced, hard.refused + (
     SELECT count(*)::int FROM (
       SELECT FROM inbox_message_refs r
-      WHERE r.tenant_id = $1 AND r.campaign_id = c.id AND r.sent_at > coalesce(c.reviewed_at, '-infinity')
+      WHERE r.tenant_id = $1 AND r.campaign_id = c.id AND r.sent_at > since.at
       LIMIT greatest((hard.bounced / $3::float8)::int + 1, $4::int)) AS enough) AS sent
-  FROM campaigns c, LATERAL (
-    SELECT count(*)::int AS bounced FROM inbox_message_refs r
-    WHERE r.tenant_id = $1 AND r.campaign_id = c.id AND r.bounced_at > coalesce(c.reviewed_at, '-infinity')
-      AND r.bounce_type = 'hard') AS hard
+  FROM campaigns c, LATERAL (SELECT coalesce(c.reviewed_at, '-infinity') AS at) AS since, LATERAL (
+    SELECT count(*)::int AS bounced, (count(*) FILTER (WHERE r.sent_at IS NULL))::int AS refused
+    FROM inbox_message_refs r
+    WHERE r.tenant_id = $1 AND r.campaign_id = c.id AND r.bounced_at > since.at AND r.bounce_type = 'hard'
+      AND coalesce(r.sent_at, r.bounced_at) > since.at) AS hard
   WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) ORDER BY c.id`
 
 const STOP = {
@@ -51,10 +57,6 @@ const STOP = {
   Campaign: `UPDATE campaigns SET status = $3, paused_reason = $4, paused_at = $5, next_plan_at = NULL, version = version + 1
     WHERE tenant_id = $1 AND id = $2`,
 }
-
-const FIND_RESPONSIBLE = `
-  SELECT user_id AS "userId" FROM tenant_users
-  WHERE tenant_id = $1 AND deleted_at IS NULL AND roles && ARRAY['owner', 'admin'] ORDER BY user_id`
 
 /** Something that a brake may stop, and what came of its mails. */
 type Measured = MailboxFigures & { id: string; name: string; status: string }
@@ -93,12 +95,10 @@ export async function applyBrakes(
     ...mailboxes.flatMap((row) => judge('EmailAccount', row, judgeMailbox(row))),
     ...campaigns.flatMap((row) => judge('Campaign', row, judgeCampaign(row))),
   ]
-  if (stopped.length === 0) return
-  const { rows: responsible } = await tx.query<{ userId: string }>(FIND_RESPONSIBLE, [currentTenant()])
   for (const one of stopped) {
     const { kind, row, brake } = one
     await tx.query(STOP[kind], [currentTenant(), row.id, brake.status, brake.reason, at])
-    await tell(tx, one, { responsible, requestId })
+    await tell(tx, one, requestId)
   }
 }
 
@@ -119,33 +119,24 @@ async function measure(tx: Queryable, ids: readonly string[], text: string, valu
   return (await tx.query<Measured>(text, [currentTenant(), ids, ...values])).rows
 }
 
-async function tell(
-  tx: Queryable,
-  { kind, row, brake }: Stopped,
-  { responsible, requestId }: { responsible: readonly { userId: string }[]; requestId: string },
-): Promise<void> {
-  const tenantId = currentTenant()
-  const what = kind === 'Campaign' ? 'campaign' : 'mailbox'
+async function tell(tx: Queryable, { kind, row, brake }: Stopped, requestId: string): Promise<void> {
+  const isCampaign = kind === 'Campaign'
   await audit(tx, {
-    tenantId,
+    tenantId: currentTenant(),
     correlationId: requestId,
-    action: `${kind === 'Campaign' ? 'campaign' : 'emailAccount'}.${brake.status === 'paused' ? 'pause' : 'suspend'}`,
+    action: `${isCampaign ? 'campaign' : 'emailAccount'}.${brake.status === 'paused' ? 'pause' : 'suspend'}`,
     resourceType: kind,
     resourceId: row.id,
     oldValues: { status: row.status },
     newValues: { status: brake.status, pausedReason: brake.reason },
     notes: 'by a brake',
   })
-  for (const { userId } of responsible) {
-    await notify(tx, {
-      tenantId,
-      correlationId: requestId,
-      userId,
-      type: `${what}_${brake.status}`,
-      title: `${what === 'campaign' ? 'Campaign' : 'Mailbox'} ${row.name} was ${brake.status}`,
-      message: `${brake.reason}.`,
-      priority: brake.status === 'suspended' ? 'urgent' : 'high',
-      metadata: { [kind === 'Campaign' ? 'campaignId' : 'emailAccountId']: row.id },
-    })
-  }
+  await notifyOwners(tx, {
+    requestId,
+    type: `${isCampaign ? 'campaign' : 'mailbox'}_${brake.status}`,
+    title: `${row.name} was ${brake.status}`,
+    message: `${brake.reason}.`,
+    priority: brake.status === 'suspended' ? 'urgent' : 'high',
+    metadata: isCampaign ? { campaignId: row.id } : { emailAccountId: row.id },
+  })
 }

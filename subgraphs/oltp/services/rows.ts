@@ -8,6 +8,7 @@ export type {
   CampaignMetric as MetricsRow,
   CampaignSequenceStep as StepRow,
   Company as CompanyRow,
+  Conversation as ConversationRow,
   Domain as DomainRow,
   DomainIpAssignment as IpAssignmentRow,
   EmailAccount as EmailAccountRow,

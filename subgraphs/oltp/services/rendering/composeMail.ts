@@ -8,6 +8,8 @@ export type MailAddress = { email: string; name?: string | null }
 /** What DKIM signs with; the key in PEM, from wherever its owner keeps it. */
 export type DkimKey = { domain: string; selector: string; privateKey: string }
 
+export type MailAttachment = { filename: string; contentType?: string; content: Buffer }
+
 export type ComposeParts = {
   /** The reference of this mail: its Message-ID is made from it. */
   refId: string
@@ -19,6 +21,7 @@ export type ComposeParts = {
   /** Message-IDs of the conversation so far, oldest first, without brackets; the last one is answered. */
   thread?: readonly string[]
   replyTo?: MailAddress | null
+  attachments?: readonly MailAttachment[]
   dkim?: DkimKey | null
 }
 
@@ -41,7 +44,7 @@ export function messageIdOf(refId: string, senderEmail: string): string {
  * @throws AppError INVALID_INPUT for an address that is none, INTERNAL for a DKIM key that can't sign
  */
 export async function composeMail(parts: ComposeParts): Promise<Buffer> {
-  const { refId, from, to, mail, date, thread = [], replyTo, dkim } = parts
+  const { refId, from, to, mail, date, thread = [], replyTo, attachments = [], dkim } = parts
   const threadIds = thread.map((id) => `<${id.replace(/[<>\s]/g, '')}>`)
   const message = new MailComposer({
     from: readAddress(from, 'from'),
@@ -50,6 +53,7 @@ export async function composeMail(parts: ComposeParts): Promise<Buffer> {
     subject: mail.subject,
     ...(mail.text !== null && { text: mail.text }),
     ...(mail.html !== null && { html: mail.html }),
+    ...(attachments.length > 0 && { attachments: [...attachments] }),
     headers: mail.headers ?? {},
     date,
     messageId: `<${messageIdOf(refId, from.email)}>`,

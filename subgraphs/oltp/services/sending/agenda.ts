@@ -18,13 +18,13 @@ type Wake = { at: Date; now: Date; requestId: string }
  */
 export async function wakeCampaigns(tx: Queryable, campaignIds: readonly string[], wake: Wake): Promise<void> {
   const { at, now, requestId } = wake
-  if (campaignIds.length === 0) return
   const ids = [...new Set(campaignIds)].sort()
+  if (ids.length === 0) return
   const { rows } = await tx.query<{ id: string }>({ name: 'wake_campaigns', text: WAKE }, [currentTenant(), ids, at])
-  if (at > now) return
+  const planAt = at > now ? at : null
   await appendOutbox(
     tx,
-    rows.map(({ id }) => planDue(currentTenant(), id, requestId)),
+    rows.map(({ id }) => planDue(currentTenant(), id, requestId, planAt)),
   )
 }
 
@@ -33,14 +33,19 @@ export function wakeCampaign(tx: Queryable, campaignId: string, wake: Wake): Pro
   return wakeCampaigns(tx, [campaignId], wake)
 }
 
-/** A campaign has something to plan now. */
-export function planDue(tenantId: string, campaignId: string, requestId: string): OutboxEventInput {
+/** A campaign has something to plan at a time to come, or (null) now. */
+export function planDue(
+  tenantId: string,
+  campaignId: string,
+  requestId: string,
+  planAt: Date | null = null,
+): OutboxEventInput {
   return {
     tenantId,
     aggregateType: 'Campaign',
     aggregateId: campaignId,
     eventType: 'campaign.planDue',
     correlationId: requestId,
-    payload: { plannedCampaignId: campaignId },
+    payload: { plannedCampaignId: campaignId, planAt: planAt?.toISOString() ?? null },
   }
 }

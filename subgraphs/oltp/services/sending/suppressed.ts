@@ -11,3 +11,14 @@ export function isSuppressed(lead: string, companyId: string): string {
     SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.domain = split_part(${lead}.email, '@', 2)
       AND (s.company_id IS NULL OR s.company_id = ${companyId})))`
 }
+
+/**
+ * Whether someone has complained of the tenant's mail, as SQL: who has is not even answered. Names the tenant as $1.
+ * @param email SQL of an address
+ * @param leadId SQL of the id of the lead that it is, or null
+ */
+export function hasComplained(email: string, leadId: string): string {
+  return `(EXISTS (
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.email = ${email} AND s.reason = 'complaint') OR EXISTS (
+    SELECT FROM inbox_message_refs c WHERE c.tenant_id = $1 AND c.lead_id = ${leadId} AND c.complained_at IS NOT NULL))`
+}
