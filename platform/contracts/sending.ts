@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
-/** A campaign has something to plan. Not called campaignId: what has one counts as a campaign's mail in the queue. */
-export const planDuePayload = z.object({ plannedCampaignId: z.uuid() })
+/**
+ * A campaign has something to plan, at `planAt` by the business clock, or at once. Not called campaignId: what has one
+ * counts as a campaign's mail in the queue.
+ */
+export const planDuePayload = z.object({ plannedCampaignId: z.uuid(), planAt: z.iso.datetime().nullish() })
 
 export type PlanDuePayload = z.infer<typeof planDuePayload>
 

@@ -15,11 +15,15 @@ const rollUp: OutboxRoute = { queueName: 'analytics-processing', jobType: 'rollU
 export const routes: OutboxRoutes = {
   ...Object.fromEntries(EMAIL_EVENT_TYPES.map((eventType) => [emailEventName(eventType), rollUp])),
   'audit.recorded': { queueName: 'analytics-processing', jobType: 'recordAudit' },
-  // One plan at a time per campaign; what comes up meanwhile stands in the campaign's agenda.
+  // One plan at a time per campaign and time; what comes up meanwhile stands in the campaign's agenda.
   'campaign.planDue': {
     queueName: 'email-sending',
     jobType: 'planCampaign',
-    describe: (payload) => ({ uniqueKey: `plan:${planDuePayload.parse(payload).plannedCampaignId}` }),
+    describe(payload) {
+      const { plannedCampaignId, planAt } = planDuePayload.parse(payload)
+      const uniqueKey = `plan:${plannedCampaignId}`
+      return planAt ? { uniqueKey: `${uniqueKey}:${planAt}`, runAt: realTimeOf(new Date(planAt)) } : { uniqueKey }
+    },
   },
   'mail.due': {
     queueName: 'email-sending',

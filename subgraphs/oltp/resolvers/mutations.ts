@@ -8,12 +8,14 @@ import { asEditor, asService } from './callers.ts'
 import { campaignMutations } from './campaignMutations.ts'
 import { leadFileMutations } from './leadFiles.ts'
 import { leadMutations } from './leadMutations.ts'
+import { sendingMutations } from './sending.ts'
 
 export const mutations: MutationResolvers = {
   ingestMessage: (_, { input }, context) => ingestMessage(asEditor(context), input),
   ...campaignMutations,
   ...leadMutations,
   ...leadFileMutations,
+  ...sendingMutations,
   unparkOltpOutboxEvent: async (_, { input }, { caller, db, relay }) => {
     const event = await unparkOutboxEvent({ caller, systemSql: db.systemSql }, input)
     relay.wake()

@@ -3,6 +3,7 @@ import { requireService, requireUser } from '#platform/caller/caller.ts'
 import { outboxFrontier } from '#platform/outbox/frontier.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findCampaigns } from '../services/campaigns.ts'
+import { findConversations, findRecentReplies } from '../services/conversations.ts'
 import { findDomains, findIpAssignments } from '../services/domains.ts'
 import { findEmailAccounts } from '../services/emailAccounts.ts'
 import { findSmtpIp, findSmtpIps, findVpsInstance, findVpsInstances } from '../services/infrastructure.ts'
@@ -17,6 +18,7 @@ import { findTemplateFolders, findTemplates, findTemplateTags } from '../service
 import { findCompanies, findPlans, findSubscription, findTeam, findViewer, getTenant } from '../services/tenants.ts'
 import { asUser } from './callers.ts'
 import { leadFileQueries } from './leadFiles.ts'
+import { sendingQueries } from './sending.ts'
 
 export const queries: QueryResolvers = {
   viewer: (_, _args, context) => findViewer(context),
@@ -29,10 +31,14 @@ export const queries: QueryResolvers = {
   campaignPreflight: (_, { campaignId }, context) => findPreflight(asUser(context).db, campaignId),
   message: (_, { id }, context) => asUser(context).loaders.messages.load(id),
   messages: (_, args, context) => findMessages(asUser(context).db, args),
+  conversation: (_, { id }, context) => asUser(context).loaders.conversations.load(id),
+  conversations: (_, args, context) => findConversations(asUser(context).db, args),
+  recentReplies: (_, args, context) => findRecentReplies(asUser(context).db, args),
   lead: (_, { id }, context) => asUser(context).loaders.leads.load(id),
   leads: (_, args, context) => findLeads(asUser(context).db, args),
   campaignLeads: (_, args, context) => findCampaignLeads(asUser(context), args),
   ...leadFileQueries,
+  ...sendingQueries,
   leadStats: (_, _args, context) => getLeadStats(asUser(context).db),
   template: (_, { id }, context) => asUser(context).loaders.templates.load(id),
   templates: (_, args, context) => findTemplates(asUser(context).db, args),
@@ -59,4 +65,5 @@ export const queries: QueryResolvers = {
     requireService(caller)
     return outboxFrontier(db.systemSql)
   },
+  mailboxesToPoll: (_, { first }, { caller, db }) => requireService(caller) && findMailboxesToPoll(db, first),
 }

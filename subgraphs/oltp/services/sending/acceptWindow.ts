@@ -1,0 +1,45 @@
+import { now } from '#platform/clock.ts'
+import { currentTenant, runAsTenant } from '#platform/database/tenantScope.ts'
+import { AppError } from '#platform/errors.ts'
+import { readId } from '#platform/graph/ids.ts'
+import { groupBy } from '#platform/grouping.ts'
+import type { Context } from '../../context.ts'
+import { MAX_SENDING } from './begin.ts'
+
+export type Attempt = { tenantId: string; messageId: string; attempt: number }
+
+// A lead that answered, or a person who paused, since the mail was taken up: it is not too late yet.
+const OPEN = `
+  UPDATE inbox_message_refs r SET accept_window_at = $4, version = r.version + 1
+  FROM unnest($2::uuid[], $3::int[]) AS a (id, attempt)
+  WHERE r.tenant_id = $1 AND r.id = a.id AND r.status = 'sending' AND r.send_attempts = a.attempt
+    AND r.accept_window_at IS NULL
+    AND (r.enrollment_id IS NULL OR EXISTS (
+      SELECT FROM campaign_enrollments e WHERE e.tenant_id = $1 AND e.id = r.enrollment_id AND e.status = 'active'))
+    AND (r.campaign_id IS NULL OR EXISTS (
+      SELECT FROM campaigns c WHERE c.tenant_id = $1 AND c.id = r.campaign_id AND c.status = 'sending'))
+  RETURNING r.id`
+
+/**
+ * Notes that the other servers are ready for the text of these mails. From here until the answer nobody can know whether
+ * they have it, so a mail that is lost in between is never sent again. Answers, in order, which attempts may go on: one
+ * that was overtaken, or whose lead or campaign has stopped meanwhile, must hang up without the text.
+ * @throws AppError LIMIT_REACHED above 100; INVALID_INPUT for an id that is none
+ */
+export async function openAcceptWindows({ db }: Context, attempts: readonly Attempt[]): Promise<boolean[]> {
+  if (attempts.length > MAX_SENDING) throw new AppError('LIMIT_REACHED', `attempts: at most ${MAX_SENDING} at a time`)
+  const asked = attempts.map(({ tenantId, messageId, attempt }) => ({
+    ...{ tenantId: readId(tenantId, 'tenantId'), messageId: readId(messageId, 'messageId'), attempt },
+  }))
+  const opened = new Set<string>()
+  for (const [tenantId, own] of groupBy(asked, (attempt) => attempt.tenantId)) {
+    await runAsTenant(tenantId, async () => {
+      const sorted = own.sort((a, b) => (a.messageId < b.messageId ? -1 : 1))
+      const ids = sorted.map(({ messageId }) => messageId)
+      const values = [currentTenant(), ids, sorted.map(({ attempt }) => attempt), now()]
+      const { rows } = await db.tenantSql.query<{ id: string }>({ name: 'open_accept_windows', text: OPEN }, values)
+      for (const { id } of rows) opened.add(id)
+    })
+  }
+  return asked.map(({ messageId }) => opened.has(messageId))
+}

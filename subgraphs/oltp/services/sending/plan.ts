@@ -1,0 +1,184 @@
+import { now } from '#platform/clock.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { AppError } from '#platform/errors.ts'
+import { readId } from '#platform/graph/ids.ts'
+import type { Context } from '../../context.ts'
+import { localDay } from '../mailFlow/localDay.ts'
+import { type AddressDay, findAddressLoads } from './addressLoads.ts'
+import { promiseAddresses } from './addressPromises.ts'
+import { allocate, type MailToPlace, type Placed } from './allocate.ts'
+import { type BudgetKey, findBudgets } from './budgets.ts'
+import {
+  budgetKeys,
+  type CampaignFacts,
+  findCampaignFacts,
+  findCompanyMailboxes,
+  findPlannedSteps,
+  type SendingMailbox,
+} from './campaignFacts.ts'
+import { cursorAfter, type DueCursor, findDueEnrollments, findEarlierMails } from './dueEnrollments.ts'
+import { composeMails, type DueMail, decideDue, type PlacedMail } from './planBatch.ts'
+import { REPLAN_BATCH, replanOverdue } from './replan.ts'
+import { makeRooms } from './rooms.ts'
+import { startScheduled } from './scheduled.ts'
+import { settleAgenda } from './settleAgenda.ts'
+import { spreadSlots } from './slots.ts'
+import { planningSpan, type Span } from './window.ts'
+import { writePlan } from './writePlan.ts'
+
+/** Enrollments looked at in one call: memory and transactions stay small however many are due. */
+export const PLAN_BATCH = 500
+
+export type PlanInput = { tenantId: string; campaignId: string; cursor?: string | null }
+
+/** What a call planned, and whether there is more to look at now: then `cursor` says where. */
+export type PlanResult = {
+  planned: number
+  /** Enrollments that ended without a mail. */
+  ended: number
+  nextPlanAt: Date | null
+  cursor: string | null
+}
+
+const NOTHING: PlanResult = { planned: 0, ended: 0, nextPlanAt: null, cursor: null }
+
+/**
+ * Plans a campaign's next mails: one batch of due enrollments, rendered, stored, and queued to leave at times spread over
+ * what is left of the window, within every cap. Two planners at once plan each lead once. A crash before the end leaves
+ * nothing but content, and at most a promise of an address for that day.
+ * @throws AppError INVALID_INPUT; UNAVAILABLE when the content tier does not answer: nothing is planned then
+ */
+export function planCampaignSends(context: Context, input: PlanInput): Promise<PlanResult> {
+  const tenantId = readId(input.tenantId, 'tenantId')
+  const campaignId = readId(input.campaignId, 'campaignId')
+  return runAsTenant(tenantId, () => planBatch(context, { tenantId, campaignId, cursor: readCursor(input.cursor) }))
+}
+
+type BatchInput = { tenantId: string; campaignId: string; cursor: DueCursor | null }
+
+async function planBatch(context: Context, { tenantId, campaignId, cursor }: BatchInput): Promise<PlanResult> {
+  const { db, relay } = context
+  const at = now()
+  const campaign = await findDueCampaign(context, campaignId, at)
+  if (!campaign) return NOTHING
+  const span = planningSpan(campaign.window, campaign.timezones, at)
+  if (!span || span.from > at) {
+    const nextPlanAt = await settleAgenda(context, campaign, { at, span, isBlocked: false })
+    return { ...NOTHING, nextPlanAt }
+  }
+  if (!cursor) while ((await replanOverdue(context, campaign, { at, span })) === REPLAN_BATCH);
+
+  const due = await findDueEnrollments(db.tenantSql, campaign, { until: at, limit: PLAN_BATCH, cursor })
+  const [stepsByCampaign, earlier] = await Promise.all([
+    findPlannedSteps(db.tenantSql, [campaignId]),
+    findEarlierMails(
+      db.tenantSql,
+      due.map(({ id }) => id),
+    ),
+  ])
+  const steps = stepsByCampaign.get(campaignId) ?? []
+  const decided = decideDue(due, steps, earlier, { campaign, at })
+  const named = steps.map(({ emailAccountId }) => emailAccountId).filter((id) => id !== null)
+  const mailboxes = await findCompanyMailboxes(db.tenantSql, campaign.companyId, named)
+  const { placed, isBlocked } = await placeMails(context, decided.mails, { campaign, mailboxes, span, at })
+  const { composed, changes } = await composeMails(context, placed, { tenantId, campaign, at })
+
+  const addresses = composed.map(({ mailbox }) => mailbox.address)
+  const promises = await promiseAddresses(db.systemSql, addresses, span.from)
+  const kept = composed.filter(({ mailbox }) => promises.take(mailbox.address))
+  let planned = new Set<string>()
+  let ended = 0
+  try {
+    const written = await writePlan(context, campaign, {
+      mails: kept,
+      changes: [...decided.changes, ...changes],
+      mailboxes,
+      ...{ span, at },
+    })
+    planned = written.planned
+    ended = written.ended
+  } finally {
+    await promises.settle(kept.filter(({ row }) => planned.has(row.id)).map(({ mailbox }) => mailbox.address))
+  }
+  relay.wake()
+  if (due.length === PLAN_BATCH) {
+    return { planned: planned.size, ended, nextPlanAt: at, cursor: writeCursor(cursorAfter(due, cursor)) }
+  }
+  const isShort = isBlocked || kept.length < composed.length || planned.size < kept.length
+  const nextPlanAt = await settleAgenda(context, campaign, { at, span, isBlocked: isShort })
+  relay.wake()
+  return { planned: planned.size, ended, nextPlanAt, cursor: null }
+}
+
+/** The campaign if it sends, or was scheduled and begins now. */
+async function findDueCampaign(context: Context, campaignId: string, at: Date): Promise<CampaignFacts | null> {
+  const find = async () => (await findCampaignFacts(context.db.tenantSql, [campaignId])).get(campaignId) ?? null
+  const campaign = await find()
+  if (campaign?.status === 'scheduled' && campaign.scheduledAt && campaign.scheduledAt <= at) {
+    await startScheduled(context, campaign, at)
+    return find()
+  }
+  return campaign?.status === 'sending' ? campaign : null
+}
+
+type PlaceInput = { campaign: CampaignFacts; mailboxes: SendingMailbox[]; span: Span; at: Date }
+
+/** Gives each mail a mailbox and a time; those for which there is no room are left for later. */
+async function placeMails(
+  { db }: Context,
+  mails: readonly DueMail[],
+  { campaign, mailboxes, span, at }: PlaceInput,
+): Promise<{ placed: PlacedMail[]; isBlocked: boolean }> {
+  if (mails.length === 0) return { placed: [], isBlocked: false }
+  const [budgets, loads] = await Promise.all([
+    findBudgets(db.tenantSql, allBudgetKeys(campaign, mailboxes, span.from)),
+    findAddressLoads(db.systemSql, addressDays(mailboxes, span.from)),
+  ])
+  const rooms = makeRooms(campaign, mailboxes, { budgets, loads, span })
+  const byId = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]))
+  const wishes = mails.map(({ step, enrollment }): MailToPlace => {
+    const own = enrollment.emailAccountId
+    // A follow-up comes from who wrote before; only when that mailbox is gone, from another.
+    return { mailboxId: step.emailAccountId ?? (own !== null && byId.has(own) ? own : null) }
+  })
+  const places = allocate(wishes, rooms.mailboxes, rooms.shared)
+  const slots = giveSlots(places, span, `${campaign.id} ${at.toISOString()}`)
+  const placed = mails.flatMap((mail, index) => {
+    const mailbox = byId.get(places[index]?.mailbox?.id ?? '')
+    const slot = slots[index]
+    return mailbox && slot ? [{ ...mail, mailbox, slot }] : []
+  })
+  return { placed, isBlocked: placed.length < mails.length }
+}
+
+/** Times for placed mails, each mailbox's spread over the span; undefined where there is no place. */
+function giveSlots(places: readonly Placed[], span: Span, seed: string): (Date | undefined)[] {
+  const counts = new Map<string, number>()
+  for (const { mailbox } of places) if (mailbox) counts.set(mailbox.id, (counts.get(mailbox.id) ?? 0) + 1)
+  const slots = new Map([...counts].map(([id, count]) => [id, spreadSlots(count, span, `${seed} ${id}`)]))
+  return places.map(({ mailbox }) => (mailbox ? slots.get(mailbox.id)?.shift() : undefined))
+}
+
+/** Every budget that a campaign's mails of a day may count in. */
+function allBudgetKeys(campaign: CampaignFacts, mailboxes: readonly SendingMailbox[], at: Date): BudgetKey[] {
+  return mailboxes.flatMap((mailbox) => budgetKeys(campaign, mailbox, at))
+}
+
+function addressDays(mailboxes: readonly SendingMailbox[], at: Date): AddressDay[] {
+  const day = localDay(at, 'UTC')
+  const ids = new Set(mailboxes.map(({ address }) => address?.id).filter((id) => id !== undefined))
+  return [...ids].map((addressId) => ({ addressId, day }))
+}
+
+function writeCursor(cursor: DueCursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}
+
+function readCursor(text: string | null | undefined): DueCursor | null {
+  if (!text) return null
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+  } catch (cause) {
+    throw new AppError('INVALID_INPUT', 'cursor: is none of ours', { cause })
+  }
+}

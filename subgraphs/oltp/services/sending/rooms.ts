@@ -1,0 +1,48 @@
+import { localDay } from '../mailFlow/localDay.ts'
+import { addressDay } from './addressLoads.ts'
+import type { MailboxRoom, SharedRoom } from './allocate.ts'
+import type { BudgetKey, Budgets } from './budgets.ts'
+import type { CampaignFacts, SendingMailbox } from './campaignFacts.ts'
+import { addressCap, DOMAIN_DAILY_CAP, mailboxCap } from './caps.ts'
+import { slotsIn } from './slots.ts'
+import type { Span } from './window.ts'
+
+/** What mailboxes can take on in a span, given what was promised already. @param loads by `addressDay` */
+export function makeRooms(
+  campaign: CampaignFacts,
+  mailboxes: readonly SendingMailbox[],
+  { budgets, loads, span }: { budgets: Budgets; loads: ReadonlyMap<string, number>; span: Span },
+): { mailboxes: MailboxRoom[]; shared: SharedRoom } {
+  const day = localDay(span.from, campaign.timezones.tenant)
+  const utcDay = localDay(span.from, 'UTC')
+  const reserved = (scope: BudgetKey['scope'], scopeId: string) => budgets.of({ scope, scopeId, day }).reserved
+  const slots = slotsIn(span)
+  const domains = new Map<string, number>()
+  const addresses = new Map<string, number>()
+  const rooms = mailboxes.map((mailbox): MailboxRoom => {
+    const { id, domainId, address, isActive } = mailbox
+    domains.set(domainId, DOMAIN_DAILY_CAP - reserved('domain', domainId))
+    if (address) {
+      const load = loads.get(addressDay({ addressId: address.id, day: utcDay })) ?? 0
+      addresses.set(address.id, addressCap(address, span.from) - load)
+    }
+    const cap = mailboxCap(mailbox, span.from)
+    return {
+      ...{ id, domainId, addressId: address?.id ?? null, isActive, cap, slots },
+      isWarming: cap < mailbox.dailyLimit,
+      reserved: reserved('mailbox', id),
+    }
+  })
+  const { dailyCap, plan } = campaign
+  return {
+    mailboxes: rooms,
+    shared: {
+      campaign: (dailyCap ?? Number.POSITIVE_INFINITY) - reserved('campaign', campaign.id),
+      plan: plan
+        ? plan.maxEmails - budgets.of({ scope: 'plan', scopeId: plan.id, day: plan.periodDay }).reserved
+        : Number.POSITIVE_INFINITY,
+      domains,
+      addresses,
+    },
+  }
+}
