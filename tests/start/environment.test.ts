@@ -61,6 +61,7 @@ test('only content has the master key, only the migrator the owners, and no tier
       .map(([process]) => process)
       .sort()
   expect(holders(/^CONTENT_MASTER_KEY$/)).toEqual(['content'])
+  expect(holders(/^TRACKING_KEY$/)).toEqual(['gateway', 'oltp'])
   expect(holders(/_OWNER_DATABASE_URL$/)).toEqual(['migrate'])
   expect(holders(/^OLTP_(SYSTEM_)?DATABASE_URL$/)).toEqual(['oltp', 'smtpDoor'])
   expect(holders(/^QUEUE_(SYSTEM_)?DATABASE_URL$/)).toEqual(['queue', 'worker'])
@@ -73,6 +74,8 @@ test('what a process inherits has none of our secrets', () => {
     OLTP_OWNER_DATABASE_URL: 'postgresql://x',
     CALLER_KEY_OLTP_QUEUE: 'key',
     CONTENT_MASTER_KEY: 'key',
+    TRACKING_KEY: 'key',
+    TRACKING_PREVIOUS_KEYS: 'key',
   })
   expect(inherited).toEqual({ PATH: '/bin', LOG_LEVEL: 'debug' })
 })
