@@ -1,6 +1,6 @@
 import type { Counter } from 'prom-client'
+import { type DeliverJobs, deliverEach, type JobToEnqueue } from '#platform/jobs/delivery.ts'
 import type { Log } from '#platform/log.ts'
-import { type DeliverJobs, deliverEach, type JobToEnqueue } from '#platform/outbox/delivery.ts'
 
 /** How long a hit waits for company, and how many go to the queue at once. */
 const GATHER_MS = 10

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
 import { now } from '#platform/clock.ts'
 import { TRACKING_JOB_TYPE, TRACKING_QUEUE, type TrackingHit } from '#platform/contracts/trackingHit.ts'
-import type { JobToEnqueue } from '#platform/outbox/delivery.ts'
+import type { JobToEnqueue } from '#platform/jobs/delivery.ts'
 import type { TrackingToken } from '#platform/tracking/tokens.ts'
 
 /** Longest name that a client's program may give itself here. */

@@ -1,7 +1,7 @@
 import type pg from 'pg'
+import { type DeliverJobs, type DeliveryOutcome, deliverEach, type JobToEnqueue } from '#platform/jobs/delivery.ts'
 import type { Tier } from '../contracts/tiers.ts'
 import type { Log } from '../log.ts'
-import { type DeliverJobs, type DeliveryOutcome, deliverEach, type JobToEnqueue } from './delivery.ts'
 import type { OutboxRoutes } from './relay.ts'
 import { describeEvent, type EventPayload, type OutboxRoute } from './route.ts'
 

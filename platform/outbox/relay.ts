@@ -1,10 +1,10 @@
 import type pg from 'pg'
 import type { Registry } from 'prom-client'
+import { type DeliverJobs, deliverOverGraph } from '#platform/jobs/delivery.ts'
 import type { Tier } from '../contracts/tiers.ts'
 import type { ServiceClient } from '../graph/serviceClient.ts'
 import type { Log } from '../log.ts'
 import { type BatchOutcome, deliverBatch } from './batch.ts'
-import { type DeliverJobs, deliverOverGraph } from './delivery.ts'
 import { addOutboxMetrics } from './metrics.ts'
 import type { OutboxRoute } from './route.ts'
 

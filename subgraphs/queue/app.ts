@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
+import type { DeliverJobs } from '#platform/jobs/delivery.ts'
 import { type Log, makeLog } from '#platform/log.ts'
-import type { DeliverJobs } from '#platform/outbox/delivery.ts'
 import { type Relay, startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
 import { PrismaClient } from '#prisma/queue'
