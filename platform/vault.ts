@@ -77,7 +77,7 @@ async function writeSecretFile(file: string, secret: string): Promise<void> {
     }
     await rename(fresh, file)
   } catch (error) {
-    await rm(fresh, { force: true })
+    await rm(fresh, { force: true }).catch(() => {})
     throw new AppError('UNAVAILABLE', 'the vault cannot be written', { cause: error })
   }
 }
