@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import type { TokenSubject } from '#platform/caller/developmentToken.ts'
+import type { ServiceClient } from '#platform/graph/serviceClient.ts'
+import { importFile } from '../../subgraphs/queue/leadFiles/importFile.ts'
 import { eventually } from '../support/eventually.ts'
 import { DEMO, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
@@ -327,6 +329,71 @@ describe('a list of leads is imported', () => {
     expect((await ended(id)).status).toBe('CANCELLED')
     const { rows } = await oltp.query(`SELECT id FROM lead_imports WHERE status = 'completed' LIMIT 1`)
     expect((await ask(CANCEL, { input: { id: rows[0].id } })).code).toBe('CONFLICT')
+  })
+})
+
+describe('a job that dies', () => {
+  /** A client that dies at its nth call: before it is sent, or with its answer. */
+  const dying = (client: ServiceClient, at: number, when: 'before' | 'after'): ServiceClient => {
+    let calls = 0
+    return {
+      to: client.to,
+      async request(query, variables, options) {
+        const isLast = calls++ === at
+        if (isLast && when === 'before') throw new Error('died')
+        const answer = await client.request<never>(query, variables, options)
+        if (isLast) throw new Error('died')
+        return answer
+      },
+    }
+  }
+
+  test('between any two steps is taken up where it was, and no row is counted twice', async () => {
+    await platform.stopWorker()
+    const rows = Array.from({ length: 3_500 }, (_, index) => {
+      if (index % 100 === 1) return ''
+      if (index % 100 === 2) return 'bad,x'
+      // The same address again, far behind.
+      return `r${index % 100 === 3 ? 3 : index}@crash.example,Name ${index}`
+    })
+    const csv = `email,name\n${demo.leadEmail},New Name\n${rows.join('\n')}\n${demo.leadEmail},Late Name\n`
+    const { data } = await ask(IMPORT, { input: { uploadId: await upload(Buffer.from(csv)), updateExisting: true } })
+    const { id } = data.importLeads.leadImport
+    const [oltpClient, content] = [platform.tierClient('oltp'), platform.tierClient('content')]
+    const work = {
+      payload: { leadImportId: id, updateExisting: true, requestedBy: null },
+      on: { tenantId: demo.tenantId, requestId: 'test' },
+      signal: new AbortController().signal,
+      onProgress: () => {},
+    }
+    for (const call of [0, 1, 2]) {
+      const dead = importFile({ ...work, oltp: oltpClient, content: dying(content, call, 'before') })
+      await expect(dead).rejects.toThrow('died')
+    }
+    // Of oltp's calls the first takes the import up, the second shows the header; then come four batches, and the end.
+    const deaths = [
+      ...(['before', 'after'] as const).flatMap((when) => [0, 1, 2].map((call) => [call, when] as const)),
+      ...([
+        [3, 'before'],
+        [2, 'after'],
+        [2, 'after'],
+        [2, 'before'],
+      ] as const),
+    ]
+    for (const [call, when] of deaths) {
+      const dead = importFile({ ...work, content, oltp: dying(oltpClient, call, when) })
+      await expect(dead).rejects.toThrow('died')
+    }
+    await importFile({ ...work, oltp: oltpClient, content })
+    // 35 blank, 35 bad, one address 35 times, and one of a lead that was there at both ends.
+    expect(await ended(id)).toMatchObject({
+      ...{ status: 'COMPLETED', rowCount: 3_502, createdCount: 3_500 - 35 - 35 - 34, errorCount: 35 },
+      ...{ duplicateCount: 35, updatedCount: 1, suppressedCount: 0 },
+    })
+    expect((await leads(demo.leadEmail))[0]).toMatchObject({ name: 'New Name' })
+    const { rows: counted } = await oltp.query(`SELECT count(*)::int FROM leads WHERE email LIKE '%@crash.example'`)
+    expect(counted).toEqual([{ count: 3_500 - 35 - 35 - 34 }])
+    await platform.startWorker()
   })
 })
 
