@@ -5,6 +5,8 @@ export type ClaimedJob = {
   queueName: string
   jobType: string
   payload: unknown
+  /** Its length as JSON, in characters. */
+  payloadLength: number
   /** When it was enqueued, in milliseconds since 1970. */
   queuedAtMs: number
   /** How long it had been due when it was claimed, in whole milliseconds. */

@@ -182,7 +182,7 @@ export class JobRunner<Services> {
     for (const queue of this.#queues.values()) {
       if (!queue.isWoken || queue.room === 0 || this.#isStopping) continue
       queue.isWoken = false
-      claimed += (await this.#claimFrom(queue)) || (queue.foundNothing() ? await this.#claimFrom(queue) : 0)
+      claimed += await this.#claimFrom(queue)
     }
     return claimed
   }
@@ -202,12 +202,12 @@ export class JobRunner<Services> {
     if (!claim) return 0
     const { length } = claim.jobs
     queue.isWoken ||= length === limit
-    queue.claimed(claim)
+    queue.claimed(claim, performance.now() - claimedAt)
     this.#leases.add(claim, claimedAt)
     for (const job of claim.jobs) {
       // Held still under a lease that was lost meanwhile: whoever settles that one no longer finds it.
       const earlier = this.#held.get(job.id)
-      if (earlier) queue.settled(this.#ended.delete(earlier))
+      if (earlier) queue.settled(earlier, this.#ended.delete(earlier))
       this.#held.set(job.id, job)
     }
     for (const job of claim.jobs) this.#accept(job)
@@ -302,7 +302,7 @@ export class JobRunner<Services> {
     this.#held.delete(id)
     this.#progress.forget(id)
     const queue = this.#queues.get(job.queueName)
-    queue?.settled(this.#ended.delete(job))
+    queue?.settled(job, this.#ended.delete(job))
     return job
   }
 

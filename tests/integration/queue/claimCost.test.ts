@@ -1,9 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
-import pg from 'pg'
 import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
 import { expireJobs } from '../../../subgraphs/queue/engine/maintenance.ts'
-import { testServices } from '../../support/postgres.ts'
 import { type ClaimDesk, done, jobsOf, openClaimDesk, QUEUE, tenantsInOrder } from './claimDesk.ts'
+import { explainInside } from './explainInside.ts'
 import { makeWorker } from './queueDatabase.ts'
 
 let desk: ClaimDesk
@@ -37,24 +36,6 @@ async function quartiles(): Promise<{ claim: number; acknowledge: number }> {
   return { claim: quartile(claims), acknowledge: quartile(acknowledgements) }
 }
 
-/** Statements inside functions with their plans, as a superuser's auto_explain tells them. */
-async function plansOf(statement: string): Promise<string> {
-  const url = new URL(testServices().adminUrl)
-  url.pathname = new URL(desk.queue.systemUrl).pathname
-  const admin = new pg.Client({ connectionString: url.href })
-  const plans: string[] = []
-  admin.on('notice', ({ message }) => plans.push(String(message)))
-  await admin.connect()
-  try {
-    await admin.query(`LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on;
-      SET auto_explain.log_nested_statements = on; SET auto_explain.log_level = notice`)
-    await admin.query(statement)
-    return plans.filter((plan) => /\bjobs\b/.test(plan)).join('\n')
-  } finally {
-    await admin.end()
-  }
-}
-
 test('200,000 completed jobs make neither a claim nor an acknowledgement dearer, and are not looked at', async () => {
   const before = await quartiles()
   await desk.owner.query('ALTER TABLE jobs SET (autovacuum_enabled = false)')
@@ -73,9 +54,9 @@ test('200,000 completed jobs make neither a claim nor an acknowledgement dearer,
   await desk.fill({ tenantId: tenants[0] ?? '', jobs: 50, delayMs: 60_000 })
   const worker = await makeWorker(desk.sql)
   const claim = `SELECT * FROM claim_jobs('${QUEUE}', '${worker}', gen_random_uuid(), 20, 1000, '${worker}', false, 0)`
-  const plain = await plansOf(claim)
+  const plain = await explainInside(desk.queue, claim)
   await desk.limit({ max_concurrent_per_key: 3, max_concurrent_per_tenant: 5 })
-  const keyed = await plansOf(claim)
+  const keyed = await explainInside(desk.queue, claim)
   expect(plain).toMatch(/using jobs_delayed_idx on jobs[\s\S]*?Index Cond: .*run_at <=/)
   expect(plain).toMatch(/jobs_claim_idx on jobs/)
   expect(plain).toContain('Tid Scan on jobs')

@@ -1,8 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { completeJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
+import type { Claim } from '../../../subgraphs/queue/engine/claim.ts'
+import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
 import { expireJobs } from '../../../subgraphs/queue/engine/maintenance.ts'
-import { type ClaimDesk, done, idsOf, jobsOf, openClaimDesk, tenantsInOrder } from './claimDesk.ts'
+import { QueueLine } from '../../../subgraphs/queue/engine/queueLine.ts'
+import {
+  type ClaimDesk,
+  countByTenant,
+  done,
+  idsOf,
+  jobsOf,
+  openClaimDesk,
+  QUEUE,
+  tenantsInOrder,
+} from './claimDesk.ts'
 import { enqueue, readJobs, request, until } from './queueDatabase.ts'
 import { startRunner, task } from './runner.ts'
 
@@ -105,5 +117,55 @@ describe('a job with an expiry', () => {
     expect(await expireJobs(desk.sql)).toBe(0)
     expect(await completeJobs(desk.sql, jobs.map(done))).toEqual(new Set([id]))
     expect(await statusOf(id)).toBe('completed')
+  })
+})
+
+describe('delayed jobs of many tenants', () => {
+  const dueFor = (ms: number) =>
+    desk.sql.query(
+      `UPDATE jobs SET run_at = run_at - $1 * interval '1 millisecond'
+    WHERE NOT is_due`,
+      [ms],
+    )
+
+  test('one tenant’s 100,000 that are due hold up none of nine others’ ten', async () => {
+    const [big, ...small] = tenantsInOrder(10) as [string, ...string[]]
+    await desk.fill({ tenantId: big, jobs: 100_000, delayMs: 60_000 })
+    await dueFor(30_000)
+    for (const tenantId of small) await desk.fill({ tenantId, jobs: 10, delayMs: 60_000 })
+    await dueFor(61_000)
+    expect(countByTenant(jobsOf(await desk.claim(100)))).toEqual(
+      Object.fromEntries([big, ...small].map((tenantId) => [tenantId, 10])),
+    )
+    expect(countByTenant(jobsOf(await desk.claim(100, { onward: true })))).toEqual({ [big]: 100 })
+  }, 30_000)
+
+  test('250 tenants with a backlog each are served in turn, the last like the first', async () => {
+    const tenants = tenantsInOrder(250)
+    await desk.sql.query(
+      `INSERT INTO jobs (tenant_id, id, queue_name, job_type, payload, run_at, is_due)
+       SELECT t, gen_random_uuid(), $2, 'echo', '{}', clock_timestamp() - n * interval '1 second', false
+       FROM unnest($1::uuid[]) AS t, generate_series(1, 40) AS n`,
+      [tenants, QUEUE],
+    )
+    const line = new QueueLine(QUEUE, 100)
+    const served: ClaimedJob[] = []
+    for (let turn = 0; turn < 5; turn += 1) {
+      const claim = (await desk.claim(100, { afterTenant: line.afterTenant })) as Claim
+      line.claimed(claim)
+      served.push(...claim.jobs)
+    }
+    expect(Object.keys(countByTenant(served))).toHaveLength(250)
+    expect(countByTenant(served)).toEqual(Object.fromEntries(tenants.map((tenantId) => [tenantId, 2])))
+  })
+
+  test('are all promoted in the end, those that are not due are not', async () => {
+    const tenants = tenantsInOrder(3)
+    for (const tenantId of tenants) await desk.fill({ tenantId, jobs: 900, delayMs: 60_000 })
+    await dueFor(61_000)
+    await desk.fill({ tenantId: tenants[0] ?? '', jobs: 5, delayMs: 60_000 })
+    const taken: string[] = []
+    for (let claim = await desk.claim(1_000); claim; claim = await desk.claim(1_000)) taken.push(...idsOf(claim))
+    expect(new Set(taken).size).toBe(2_700)
   })
 })

@@ -179,7 +179,7 @@ describe('within a tenant', () => {
   })
 })
 
-describe('low priorities', () => {
+describe('low and normal priorities', () => {
   test('a claim from below takes them first, then what is above them, and no job twice', async () => {
     const [tenant] = tenantsInOrder(1) as [string]
     await desk.fill({ tenantId: tenant, jobs: 5, priority: 1 })
@@ -193,10 +193,34 @@ describe('low priorities', () => {
     expect(idsOf(await desk.claim(12))).toHaveLength(3)
   })
 
-  test('are all done under a flood of high ones that never ends', async () => {
+  test('a claim from below leaves half of itself to begin with the normal ones', async () => {
     const [tenant] = tenantsInOrder(1) as [string]
-    const low = await enqueue(desk.sql, ...Array.from({ length: 60 }, () => request({ priority: 300 })))
-    await desk.fill({ tenantId: tenant, jobs: 4_000, priority: 1 })
+    for (const priority of [1, 100, 200]) await desk.fill({ tenantId: tenant, jobs: 100, priority })
+    const count = async (limit: number) => {
+      const rows = await priorityOf(jobsOf(await desk.claim(limit, { fromBelow: true })))
+      return [200, 100, 1].map((wanted) => rows.filter(({ priority }) => priority === wanted).length)
+    }
+    expect(await count(20)).toEqual([10, 10, 0])
+    // With room for one it is the turn of either, as chance has it.
+    let low = 0
+    let normal = 0
+    for (let n = 0; n < 40; n += 1) {
+      const [first = 0, second = 0] = await count(1)
+      low += first
+      normal += second
+    }
+    expect(low + normal).toBe(40)
+    expect(Math.min(low, normal)).toBeGreaterThan(5)
+  })
+
+  test.each([
+    ['low', 300],
+    ['normal', 100],
+  ])('%s ones are all done under floods of high and of low ones that never end', async (_band, priority) => {
+    const [tenant] = tenantsInOrder(1) as [string]
+    const wanted = await enqueue(desk.sql, ...Array.from({ length: 60 }, () => request({ priority })))
+    const floods = [1, 400]
+    for (const flood of floods) await desk.fill({ tenantId: tenant, jobs: 4_000, priority: flood })
     const ran = new Set<string>()
     const runner = startRunner(desk.queue, [
       task(async ([item]) => {
@@ -205,13 +229,15 @@ describe('low priorities', () => {
         return undefined
       }),
     ])
-    const waiting = `SELECT count(*)::int AS jobs FROM jobs WHERE status = 'queued' AND priority = 1`
+    const waiting = `SELECT count(*)::int AS jobs FROM jobs WHERE status = 'queued' AND priority = $1`
     let fewest = Number.POSITIVE_INFINITY
     await until(async () => {
-      const { rows } = await desk.sql.query<{ jobs: number }>(waiting)
-      fewest = Math.min(fewest, rows[0]?.jobs ?? 0)
-      if (fewest < 3_000) await desk.fill({ tenantId: tenant, jobs: 2_000, priority: 1 })
-      return low.every((id) => ran.has(id))
+      for (const flood of floods) {
+        const { rows } = await desk.sql.query<{ jobs: number }>(waiting, [flood])
+        fewest = Math.min(fewest, rows[0]?.jobs ?? 0)
+        if ((rows[0]?.jobs ?? 0) < 3_000) await desk.fill({ tenantId: tenant, jobs: 2_000, priority: flood })
+      }
+      return wanted.every((id) => ran.has(id))
     })
     await runner.stop(1_000)
     expect(fewest).toBeGreaterThan(500)
