@@ -26,6 +26,7 @@ export function makeLoaders(db: Database) {
   const steps = rowLoader((ids) => db.tenant.campaignSequenceStep.findMany(live(ids)))
   const enrollments = rowLoader((ids) => db.tenant.campaignEnrollment.findMany(all(ids)))
   const messages = rowLoader((ids) => db.tenant.inboxMessageRef.findMany(all(ids)))
+  const conversations = rowLoader((ids) => db.tenant.conversation.findMany(all(ids)))
   const leads = rowLoader((ids) => db.tenant.lead.findMany(live(ids)))
   const templates = rowLoader((ids) => db.tenant.template.findMany(live(ids)))
   const companies = rowLoader((ids) => db.tenant.company.findMany(live(ids)))
@@ -44,6 +45,7 @@ export function makeLoaders(db: Database) {
     campaigns,
     steps,
     messages,
+    conversations,
     leads,
     templates,
     companies,
@@ -78,6 +80,7 @@ export function makeLoaders(db: Database) {
     }),
 
     messagesOfCampaign: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'campaign_id' }),
+    messagesOfConversation: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'thread_id' }),
     messagesOfLead: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'lead_id' }),
     messagesOfEmailAccount: pagesOf(messages, { table: 'inbox_message_refs', parentColumn: 'email_account_id' }),
     enrollmentsOfCampaign: pagesOf(enrollments, { table: 'campaign_enrollments', parentColumn: 'campaign_id' }),

@@ -9,7 +9,7 @@ import {
   vpsInstance,
 } from './resolvers/infrastructure.ts'
 import { leadExport, leadImport } from './resolvers/leadFiles.ts'
-import { contentObject, inboxMessageRef, lead, leadStats, suppression } from './resolvers/messages.ts'
+import { contentObject, conversation, inboxMessageRef, lead, leadStats, suppression } from './resolvers/messages.ts'
 import { mutations } from './resolvers/mutations.ts'
 import { company, teamMember, tenant, user } from './resolvers/people.ts'
 import { queries } from './resolvers/queries.ts'
@@ -29,6 +29,7 @@ export const resolvers: Resolvers = {
   CampaignEnrollment: campaignEnrollment,
   Template: template,
   InboxMessageRef: inboxMessageRef,
+  Conversation: conversation,
   ContentObject: contentObject,
   Lead: lead,
   LeadImport: leadImport,

@@ -4,7 +4,9 @@ import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAccesses } from '../services/accessLog.ts'
 import { findPart } from '../services/files/storedFiles.ts'
 import { findUploadedFile } from '../services/files/uploadedFiles.ts'
+import { findStoredMails } from '../services/messageStore.ts'
 import { findNotifications, findPreferences, findStaffNotifications } from '../services/notifications.ts'
+import { findRawMessages } from '../services/rawMessages.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
 import { getStorage } from '../services/storage.ts'
 import { findTransactionalEmails } from '../services/transactionalEmails.ts'
@@ -29,9 +31,13 @@ export const queries: QueryResolvers = {
   contentOutboxEvents: (_root, args, { caller, db: { system, systemSql } }) =>
     findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),
   uploadedFile: (_root, { uploadId }, { caller, db }) => requireTenantService(caller) && findUploadedFile(db, uploadId),
+  rawMessages: (_root, { storageKeys }, { caller, db, keys }) =>
+    requireTenantService(caller) && findRawMessages({ db, keys }, storageKeys),
   storedFilePart: async (_root, place, { caller, db, keys }) => {
     requireTenantService(caller)
     const bytes = await findPart({ db, keys }, place)
     return bytes && { bytes: bytes.toString('base64') }
   },
+  storedMails: (_root, { storageKeys }, { caller, db }) =>
+    requireTenantService(caller) && findStoredMails(db, storageKeys),
 }

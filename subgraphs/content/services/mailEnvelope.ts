@@ -9,6 +9,8 @@ export type Envelope = {
   /** Oldest first, as the mail has them. */
   references: string[]
   fromEmail: string | null
+  /** Where answers are to go, when not to who sent it. */
+  replyTo: string | null
   /** Where it was delivered to first (Delivered-To, X-Original-To, Envelope-To), then To and Cc. */
   toEmails: string[]
   subject: string | null
@@ -20,6 +22,7 @@ export const EMPTY_ENVELOPE: Envelope = {
   inReplyTo: [],
   references: [],
   fromEmail: null,
+  replyTo: null,
   toEmails: [],
   subject: null,
   date: null,
@@ -40,6 +43,7 @@ export function readEnvelope(fields: readonly HeaderField[]): Envelope {
     inReplyTo: messageIds(firstValue(fields, 'in-reply-to')).slice(0, MAX_REFERENCES),
     references: messageIds(firstValue(fields, 'references')).slice(-MAX_REFERENCES),
     fromEmail: addresses(firstValue(fields, 'from') ?? firstValue(fields, 'sender'))[0] ?? null,
+    replyTo: addresses(firstValue(fields, 'reply-to'))[0] ?? null,
     toEmails: [...new Set(RECIPIENT_FIELDS.flatMap((name) => allValues(fields, name).flatMap(addresses)))].slice(
       0,
       MAX_RECIPIENTS,

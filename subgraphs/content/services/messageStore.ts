@@ -4,7 +4,7 @@ import type { Database } from '../database.ts'
 import { parseMail } from './mailParsing.ts'
 import { type PackedMessage, packMessage, type StoredEnvelope } from './messagePacking.ts'
 import { insertMessages } from './messageRows.ts'
-import { requireStorageKey } from './storageKeys.ts'
+import { isStorageKey, requireStorageKey } from './storageKeys.ts'
 import type { TenantKeys } from './tenantKeys.ts'
 
 /** A raw mail, in base64, to be kept under a key of the producer's choice. */
@@ -23,6 +23,7 @@ export type StoreMessageResult = StoredEnvelope & {
 type RawMessage = { storageKey: string; raw: Buffer }
 
 const MAX_MESSAGES = 50
+const MAX_READ = 100
 /** Mails are parsed and written in groups of about this size: memory stays bounded, whatever the batch. */
 const GROUP_BYTES = 16 * 1024 * 1024
 
@@ -61,6 +62,12 @@ export async function storeMessages(
     // Of the same key twice in one batch, the second finds what the first has stored.
     return { ...result, alreadyStored: !made.delete(storageKey) }
   })
+}
+
+/** What stored mails are, in no order; those the tenant in scope does not have are left out. At most 100 keys are looked at. */
+export async function findStoredMails(db: Database, storageKeys: readonly string[]): Promise<StoreMessageResult[]> {
+  const known = await findResults(db, storageKeys.filter(isStorageKey).slice(0, MAX_READ))
+  return [...known.values()]
 }
 
 function decodeMessage({ storageKey, raw }: StoreMessageInput, maxBytes: number): RawMessage {
@@ -124,7 +131,7 @@ async function findResults(db: Database, storageKeys: readonly string[]): Promis
       row.storage_key,
       {
         // Those of mails that were stored before anyone asked are not known.
-        ...{ report: null, isBulk: false },
+        ...{ report: null, isBulk: false, replyTo: null },
         ...row.envelope,
         storageKey: row.storage_key,
         alreadyStored: true,

@@ -1,5 +1,6 @@
 import type {
   ContentObjectResolvers,
+  ConversationResolvers,
   InboxMessageRefResolvers,
   LeadResolvers,
   LeadStatsResolvers,
@@ -17,6 +18,14 @@ export const inboxMessageRef: InboxMessageRefResolvers = {
   step: ({ stepId }, _args, { loaders }) => (stepId ? loaders.steps.load(stepId) : null),
   lead: ({ leadId }, _args, { loaders }) => (leadId ? loaders.leads.load(leadId) : null),
   emailAccount: ({ emailAccountId }, _args, { loaders }) => loaders.emailAccounts.load(emailAccountId),
+}
+
+export const conversation: ConversationResolvers = {
+  emailAccount: ({ emailAccountId }, _args, { loaders }) => loaders.emailAccounts.load(emailAccountId),
+  campaign: ({ campaignId }, _args, { loaders }) => (campaignId ? loaders.campaigns.load(campaignId) : null),
+  lead: ({ leadId }, _args, { loaders }) => (leadId ? loaders.leads.load(leadId) : null),
+  lastMessage: ({ lastMessageId }, _args, { loaders }) => loaders.messages.load(lastMessageId),
+  messages: ({ id }, page, { loaders }) => loaders.messagesOfConversation.load({ ...page, parentId: id }),
 }
 
 export const contentObject: ContentObjectResolvers = {

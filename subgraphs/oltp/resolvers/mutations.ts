@@ -6,12 +6,14 @@ import { provisionTenant } from '../services/provisioning.ts'
 import { recordTracking } from '../services/trackingEvents/recordTracking.ts'
 import { asEditor, asService } from './callers.ts'
 import { campaignMutations } from './campaignMutations.ts'
+import { inboxMutations } from './inboxMutations.ts'
 import { leadFileMutations } from './leadFiles.ts'
 import { leadMutations } from './leadMutations.ts'
 import { sendingMutations } from './sending.ts'
 
 export const mutations: MutationResolvers = {
   ingestMessage: (_, { input }, context) => ingestMessage(asEditor(context), input),
+  ...inboxMutations,
   ...campaignMutations,
   ...leadMutations,
   ...leadFileMutations,

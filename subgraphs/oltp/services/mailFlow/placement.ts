@@ -52,7 +52,7 @@ export type PlacementQuery = {
 }
 
 /** Columns of a mailbox `a` and of what it belongs to; for a FROM that has `email_accounts a`. */
-const MAILBOX = `
+export const MAILBOX = `
   a.id, a.domain_id AS "domainId",
   (SELECT d.company_id FROM domains d WHERE d.tenant_id = a.tenant_id AND d.id = a.domain_id) AS "companyId",
   (SELECT i.smtp_ip_address_id FROM domain_ip_assignments i
