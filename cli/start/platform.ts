@@ -38,7 +38,8 @@ type Parts = {
 }
 
 /**
- * Starts databases, Redis, four subgraphs, worker, gateway and the door for mail, and on the first run the demo data. Services load their
+ * Starts databases, Redis, four subgraphs, worker, gateway, the door for mail and the sandbox, and on the first run the
+ * demo data. Services load their
  * modules while the databases are made, and each goes on as soon as its own is migrated.
  */
 export function startPlatform(options: PlatformOptions): Platform {
@@ -98,14 +99,16 @@ async function beginServices(
     begin('gateway', Promise.resolve()),
     begin('worker', migrated.queue),
     begin('smtpDoor', migrated.oltp),
+    begin('sandbox', Promise.resolve()),
   ])
-  terminal.step('four subgraphs, worker, gateway and the door for mail')
+  terminal.step('four subgraphs, worker, gateway, the door for mail and a sandbox to send to')
 }
 
 function neededPorts(env: NodeJS.ProcessEnv): (keyof LocalPorts)[] {
   return [
     ...SERVICES,
     'smtp',
+    'sandboxSmtp',
     ...(TIERS.every((tier) => hasOwnDatabase(tier, env)) ? [] : (['postgres'] as const)),
     ...(env.REDIS_URL ? [] : (['redis'] as const)),
   ]
@@ -122,6 +125,7 @@ async function stop(parts: Parts): Promise<void> {
   const { lock, databases, cache, services, endWatch } = parts
   endWatch?.()
   const stopServices = (names: ServiceName[]) => Promise.all(names.map((name) => services.get(name)?.stop()))
+  await stopServices(['sandbox'])
   await stopServices(['gateway'])
   await stopServices(['worker', 'smtpDoor'])
   await stopServices([...TIERS])

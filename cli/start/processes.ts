@@ -2,8 +2,8 @@ import { inheritedEnvironment, type ProcessName, type ProcessSettings } from '#p
 import { type LocalPorts, reachableHost } from '#platform/local/settings.ts'
 import { GATE, type ServiceSpec } from './service.ts'
 
-/** The services of a local platform: four subgraphs, the worker, the gateway, the door for mail. */
-export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate' | 'sandbox'>
+/** The services of a local platform: four subgraphs, the worker, the gateway, the door for mail, and the sandbox to send to. */
+export type ServiceName = Exclude<ProcessName, 'cli' | 'migrate'>
 
 /** Each service's program, and the part of it that can be loaded ahead. */
 const FILES: Record<ServiceName, { entry: string; preload: string }> = {
@@ -14,6 +14,7 @@ const FILES: Record<ServiceName, { entry: string; preload: string }> = {
   worker: { entry: 'subgraphs/queue/worker.ts', preload: 'subgraphs/queue/workerApp.ts' },
   gateway: { entry: 'gateway/server.ts', preload: 'gateway/app.ts' },
   smtpDoor: { entry: 'subgraphs/oltp/smtpDoor.ts', preload: 'subgraphs/oltp/smtpDoor/app.ts' },
+  sandbox: { entry: 'cli/sandbox/server.ts', preload: 'cli/sandbox/app.ts' },
 }
 
 export const SERVICES = Object.keys(FILES) as ServiceName[]

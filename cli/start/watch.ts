@@ -11,7 +11,7 @@ const SETTLE_MS = 150
 export function watchCode(restart: (names: ServiceName[]) => void): () => void {
   const changed = new Set<ServiceName>()
   let timer: NodeJS.Timeout | undefined
-  const watchers = ['gateway', 'subgraphs', 'platform'].map((folder) =>
+  const watchers = ['gateway', 'subgraphs', 'platform', 'cli/sandbox'].map((folder) =>
     watch(path.join(ROOT, folder), { recursive: true }, (_event, file) => {
       if (!file || !/\.(ts|graphql)$/.test(file)) return
       for (const name of servicesOf(folder, file)) changed.add(name)
@@ -29,7 +29,8 @@ export function watchCode(restart: (names: ServiceName[]) => void): () => void {
 
 function servicesOf(folder: string, file: string): ServiceName[] {
   if (folder === 'gateway') return ['gateway']
-  if (folder === 'platform') return [...TIERS, 'worker', 'gateway', 'smtpDoor']
+  if (folder === 'cli/sandbox') return ['sandbox']
+  if (folder === 'platform') return [...TIERS, 'worker', 'gateway', 'smtpDoor', 'sandbox']
   const tier = TIERS.find((one) => file.split(path.sep)[0] === one)
   if (!tier) return []
   if (tier === 'oltp') return ['oltp', 'smtpDoor']

@@ -108,7 +108,8 @@ test(
     const processes = processesOf(folder)
     expect(processes.map(({ name }) => name).sort()).toEqual(
       expect.arrayContaining([
-        ...['analytics', 'content', 'gateway', 'oltp', 'postgres', 'queue', 'smtpDoor', 'supervisor', 'worker'],
+        ...['analytics', 'content', 'gateway', 'oltp', 'postgres', 'queue', 'sandbox', 'smtpDoor'],
+        ...['supervisor', 'worker'],
       ]),
     )
     await pressCtrlC(run)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerEnvelope, type SMTPServerSession } from 'smtp-server'
 import type { Log } from '#platform/log.ts'
+import { listenPatiently } from '#platform/patientListen.ts'
 import { answerFor, answerForAll, comeLater, makeRefusal, type Refusal, unknownMailbox } from './answers.ts'
 import type { Fate, MailToDeliver } from './delivery.ts'
 import { type MailRoom, NoRoom } from './heldMail.ts'
@@ -67,19 +68,9 @@ export class MailServer {
     return this.#server.connections.size
   }
 
-  /** @throws Error when the port is taken for longer than a restarted process needs to wait for its predecessor's */
-  async listen(host: string, port: number): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await this.#listenOnce(host, port)
-        return
-      } catch (error) {
-        const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-        if (!isTaken) throw error
-        if (attempt === 5) throw new Error(`SMTP_PORT ${port} on ${host} is taken by another process`)
-        await sleep(250)
-      }
-    }
+  /** @throws Error that says which port is taken */
+  listen(host: string, port: number): Promise<void> {
+    return listenPatiently(this.#server.server, { host, port, setting: 'SMTP_PORT' })
   }
 
   /** Takes no new mail; what is under way may end until the deadline. Resolves when every client is gone. */
@@ -102,17 +93,6 @@ export class MailServer {
     for (const connection of [...this.#server.connections]) {
       if (isMeant(connection)) connection.send(421, 'the server is shutting down')
     }
-  }
-
-  #listenOnce(host: string, port: number): Promise<void> {
-    const { server } = this.#server
-    return new Promise((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
   }
 
   async #promise(address: string, envelope: SMTPServerEnvelope): Promise<Refusal | null> {
