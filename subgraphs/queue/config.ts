@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
 import { databaseUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
+import { vaultSetting } from '#platform/vault.ts'
 
 /** Without Redis workers find their jobs by polling. */
 const redisUrl = z.url({ protocol: /^rediss?$/, message: 'is not a redis:// URL' }).optional()
@@ -31,6 +32,8 @@ export const workerConfig = z
     WORKER_LEASE_MS: z.coerce.number().int().min(300).default(30_000),
     /** How long an idle worker waits when nobody wakes it. */
     WORKER_POLL_MS: positiveInteger.default(250),
+    /** Where the secrets are that mailboxes and domains name: file:<folder> or env:<PREFIX>. */
+    VAULT: vaultSetting.default('file:.data/vault'),
     /** How long running jobs may go on after SIGTERM. */
     WORKER_DRAIN_MS: z.coerce.number().int().min(0).max(9_000).default(8_000),
   })
@@ -50,6 +53,7 @@ export const workerConfig = z
     leaseMs: settings.WORKER_LEASE_MS,
     pollMs: settings.WORKER_POLL_MS,
     drainMs: settings.WORKER_DRAIN_MS,
+    vault: settings.VAULT,
     asks: outgoingEdges('worker', ASKED, settings),
   }))
 export type WorkerConfig = z.output<typeof workerConfig>

@@ -3,8 +3,10 @@ import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 import { readCalendar } from './engine/calendar.ts'
 import type { Timetable } from './engine/dueTimes.ts'
 import type { Sql } from './engine/sql.ts'
+import { planCampaigns } from './tasks/planCampaigns.ts'
 import { refreshViews } from './tasks/refreshViews.ts'
 import type { PlatformTask } from './tasks/services.ts'
+import { settleStuckMail } from './tasks/settleStuckMail.ts'
 
 /** Work of the platform's own that comes back by the calendar, read in UTC. */
 export type PlatformSchedule = Pick<Timetable, 'cronExpression' | 'overlapPolicy' | 'missedRunPolicy'> & {
@@ -20,6 +22,21 @@ export const platformSchedules: readonly PlatformSchedule[] = [
     cronExpression: '* * * * *',
     overlapPolicy: 'skip',
     // A late refresh is worth little: the next minute has its own.
+    missedRunPolicy: 'skip',
+  },
+  {
+    name: 'plan campaigns',
+    task: planCampaigns,
+    // Campaigns announce themselves in time; this finds those of which the announcement was lost.
+    cronExpression: '* * * * *',
+    overlapPolicy: 'skip',
+    missedRunPolicy: 'skip',
+  },
+  {
+    name: 'settle stuck mail',
+    task: settleStuckMail,
+    cronExpression: '* * * * *',
+    overlapPolicy: 'skip',
     missedRunPolicy: 'skip',
   },
 ]

@@ -3,6 +3,7 @@ import { makeServiceClient } from '#platform/graph/serviceClient.ts'
 import { buildHealthServer } from '#platform/health.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { makeMetrics } from '#platform/metrics.ts'
+import { openVault } from '#platform/vault.ts'
 import { PrismaClient } from '#prisma/queue'
 import type { WorkerConfig } from './config.ts'
 import { JobRunner } from './engine/jobRunner.ts'
@@ -10,6 +11,7 @@ import { makeWakeUp } from './engine/wakeUp.ts'
 import { startMonitoring } from './monitoring.ts'
 import { addQueueMetrics } from './queueMetrics.ts'
 import { startScheduler } from './scheduler.ts'
+import { MailSender } from './sending/mailSender.ts'
 import type { PlatformTask } from './tasks/services.ts'
 import { tasks as allTasks } from './tasks/tasks.ts'
 import { startWatermark } from './watermark.ts'
@@ -27,11 +29,14 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const wakeUp = makeWakeUp(config.redisUrl, log, db.systemSql)
   const metrics = makeMetrics('worker')
   const { oltp, content, analytics } = config.asks
+  const oltpClient = makeServiceClient(oltp)
+  const mail = new MailSender({ oltp: oltpClient, vault: openVault(config.vault), log })
   const services = {
-    oltp: makeServiceClient(oltp),
+    oltp: oltpClient,
     content: makeServiceClient(content),
     analytics: makeServiceClient(analytics),
     queue: { pool: db.systemSql, announce: wakeUp.announce },
+    mail,
   }
   const onSettled = addWorkerMetrics(metrics, () => runner.held)
   const { leaseMs, pollMs } = config
@@ -46,6 +51,7 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
     scheduler.stop()
     monitoring.stop()
     await runner.stop(config.drainMs)
+    mail.close()
     await watermark.stop()
     wakeUp.close()
     await app.close()

@@ -1,6 +1,8 @@
 import { deliverNotification } from './deliverNotification.ts'
 import { exportLeads } from './exportLeads.ts'
 import { importLeads } from './importLeads.ts'
+import { planCampaign } from './planCampaign.ts'
+import { planCampaigns } from './planCampaigns.ts'
 import { recordAudit } from './recordAudit.ts'
 import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
@@ -8,7 +10,9 @@ import { replayDeadLetters } from './replayDeadLetters.ts'
 import { resolveDeadLetters } from './resolveDeadLetters.ts'
 import { retryJobs } from './retryJobs.ts'
 import { rollUpEvents } from './rollUpEvents.ts'
+import { sendMessage } from './sendMessage.ts'
 import type { PlatformTask } from './services.ts'
+import { settleStuckMail } from './settleStuckMail.ts'
 
 /** Everything a worker can do, one file each. */
 export const tasks: readonly PlatformTask[] = [
@@ -16,6 +20,10 @@ export const tasks: readonly PlatformTask[] = [
   recordAudit,
   recordTracking,
   deliverNotification,
+  planCampaign,
+  planCampaigns,
+  sendMessage,
+  settleStuckMail,
   importLeads,
   exportLeads,
   refreshViews,

@@ -67,7 +67,11 @@ export function startOperator({ sql }: QueueTier): JobRunner<TaskServices> {
   const runner = new JobRunner<TaskServices>({
     ...{ pool: sql, wakeUp, log: silent, leaseMs: 3_000, pollMs: 30 },
     tasks: tasks.filter(({ jobType }) => ['replayDeadLetters', 'resolveDeadLetters', 'retryJobs'].includes(jobType)),
-    services: { oltp: nowhere, content: nowhere, analytics: nowhere, queue: { pool: sql, announce: wakeUp.announce } },
+    services: {
+      ...{ oltp: nowhere, content: nowhere, analytics: nowhere },
+      queue: { pool: sql, announce: wakeUp.announce },
+      mail: { send: () => Promise.reject(new Error('there is no mail to send')) },
+    },
   })
   runner.start()
   return runner
