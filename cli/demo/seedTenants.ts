@@ -8,13 +8,15 @@ import { type Answerable, makeHistory, type SentMail } from './history.ts'
 import { makeReply, pickCorpusMails } from './incoming.ts'
 import type { TenantPlan } from './plan.ts'
 import { makeRandom, type Random } from './random.ts'
-import { makeWorkspace } from './workspace.ts'
+import { makeWorkspace, type SmtpAddress } from './workspace.ts'
 
 export type SeedClients = {
   /** As the development tools, asking oltp's internal operations. */
   oltp: ServiceClient
   /** As the owner of this tenant, asking the gateway. */
   graphFor(plan: TenantPlan): GatewayClient
+  /** Where the mailboxes send to: the sandbox. */
+  smtp: SmtpAddress
 }
 
 const PROVISION = `mutation Provision($input: ProvisionTenantInput!) { provisionTenant(input: $input) { created } }`
@@ -50,7 +52,7 @@ export async function seedTenants(
 async function seedTenant(plan: TenantPlan, clients: SeedClients, onProgress: (message: string) => void) {
   const random = makeRandom(plan.seed)
   const now = new Date()
-  const workspace = makeWorkspace(random, plan, now)
+  const workspace = makeWorkspace(random, plan, { smtp: clients.smtp, now })
   await clients.oltp.request(PROVISION, { input: workspace }, { timeoutMs: 60_000 })
 
   const answerable: Answerable[] = []

@@ -1,6 +1,9 @@
 import type { TenantPlan } from './plan.ts'
 import type { Random } from './random.ts'
 
+/** The server that made-up mailboxes send to, without a password and without TLS. */
+export type SmtpAddress = { host: string; port: number; secure: false }
+
 /** Everything of a tenant but its mail: the input of oltp's `provisionTenant`. */
 export type Workspace = ReturnType<typeof makeWorkspace>
 export type Campaign = Workspace['campaigns'][number]
@@ -10,9 +13,9 @@ const UNSUBSCRIBE = '\n\nNot for you? Unsubscribe here: {{unsubscribe_url}}\n'
 
 /**
  * A made-up workspace of the plan's size: one company, two domains with two mailboxes each, leads, templates,
- * campaigns with history and one draft that can be launched. Dates are counted back from `now`.
+ * campaigns with history and one draft that can be launched. Mailboxes send to `smtp`; dates are counted back from `now`.
  */
-export function makeWorkspace(random: Random, plan: TenantPlan, now: Date) {
+export function makeWorkspace(random: Random, plan: TenantPlan, { smtp, now }: { smtp: SmtpAddress; now: Date }) {
   const { fake } = random
   const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS).toISOString()
   const company = { id: random.id(), name: plan.name, workspaceName: plan.name }
@@ -33,7 +36,8 @@ export function makeWorkspace(random: Random, plan: TenantPlan, now: Date) {
         domainId: domain.id,
         email: `${local}@${domain.domain}`,
         displayName: `${person.first} ${person.last}`,
-        vaultKeyPath: `mailboxes/${local}`,
+        // No vaultKeyPath: the sandbox asks for no password.
+        smtpSettings: smtp,
         status: 'ACTIVE',
         warmupStatus: 'COMPLETED',
         warmupStartedAt: daysAgo(60),

@@ -39,8 +39,7 @@ type Parts = {
 
 /**
  * Starts databases, Redis, four subgraphs, worker, gateway, the door for mail and the sandbox, and on the first run the
- * demo data. Services load their
- * modules while the databases are made, and each goes on as soon as its own is migrated.
+ * demo data. Services load their modules while the databases are made, and each goes on as soon as its own is migrated.
  */
 export function startPlatform(options: PlatformOptions): Platform {
   const parts: Parts = { services: new Map(), stopping: false }
