@@ -21,20 +21,27 @@ export function makeMail({
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}\r\n`, 'latin1').toString('base64')
 }
 
+/** A report (RFC 3464) that a mail came back. */
+export function makeBounce(mail: { original: string; recipient: string; status: string }) {
+  return makeReport({ ...mail, action: 'failed' })
+}
+
+type ReportParts = { original: string; recipient: string; action: string; status: string }
+
 /** A delivery report (RFC 3464) about a mail. */
-export function makeBounce({ original, recipient, status }: { original: string; recipient: string; status: string }) {
+export function makeReport({ original, recipient, action, status }: ReportParts) {
   const body = [
     '--b',
     'Content-Type: text/plain',
     '',
-    'Your mail came back.',
+    'About your mail.',
     '--b',
     'Content-Type: message/delivery-status',
     '',
     'Reporting-MTA: dns; mx.elsewhere.example',
     '',
     `Final-Recipient: rfc822; ${recipient}`,
-    'Action: failed',
+    `Action: ${action}`,
     `Status: ${status}`,
     '',
     '--b',
@@ -50,6 +57,35 @@ export function makeBounce({ original, recipient, status }: { original: string; 
       From: 'Mail Delivery System <mailer-daemon@elsewhere.example>',
       'Auto-Submitted': 'auto-replied',
       'Content-Type': 'multipart/report; report-type=delivery-status; boundary="b"',
+    },
+    body: body.join('\r\n'),
+  })
+}
+
+/** A complaint (RFC 5965) about a mail; without a recipient it hides who complained. */
+export function makeComplaint({ original, recipient }: { original: string; recipient: string | null }) {
+  const body = [
+    '--b',
+    'Content-Type: message/feedback-report',
+    '',
+    'Feedback-Type: abuse',
+    'User-Agent: Elsewhere-FBL/1.0',
+    'Version: 1',
+    ...(recipient ? [`Original-Rcpt-To: <${recipient}>`] : []),
+    '',
+    '--b',
+    'Content-Type: message/rfc822',
+    '',
+    `Message-ID: <${original}>`,
+    'Subject: An offer',
+    '',
+    'Hello.',
+    '--b--',
+  ]
+  return makeMail({
+    headers: {
+      From: 'Complaints <feedback@elsewhere.example>',
+      'Content-Type': 'multipart/report; report-type=feedback-report; boundary="b"',
     },
     body: body.join('\r\n'),
   })
