@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { groupBy } from '#platform/grouping.ts'
 import type { Log } from '#platform/log.ts'
@@ -13,6 +12,7 @@ import {
   postponeJobs,
 } from './acknowledge.ts'
 import { describeFailure } from './failure.ts'
+import { OutcomeLine } from './outcomeLine.ts'
 
 /** What is to be written about one job. */
 export type Settlement =
@@ -33,65 +33,65 @@ export type SettlerOptions = {
   onSettled: (settled: Settled[]) => Promise<void>
 }
 
-const LONGEST_PAUSE_MS = 2_000
+type Kind = Settlement['kind']
+/** Writes outcomes of one kind and says how each job was settled. */
+type Write<Job> = (jobs: Job[]) => Promise<(jobId: string) => SettledAs>
 
-/** A second write is begun beside one under way for no fewer outcomes: it hides the time a commit takes to reach the disk. */
-const WORTH_A_SECOND_WRITE = 250
-const MOST_WRITES = 2
+/** A stop waits so long for a database that does not answer. */
+const LAST_TRIES_MS = 500
 
-/** Writes outcomes in batches: those that come while a batch is written make up the next one. */
+/** Writes outcomes in batches, each kind by itself: what keeps one kind from being written holds up no other. */
 export class Settler {
   readonly #options: SettlerOptions
-  #waiting: Settlement[] = []
-  readonly #writes = new Set<Promise<void>>()
+  readonly #lines: Readonly<Record<Kind, OutcomeLine<Settlement>>>
   #isGivingUp = false
 
   constructor(options: SettlerOptions) {
     this.#options = options
+    const { pool, isLast } = options
+    const among = (ids: ReadonlySet<string>, as: SettledAs) => (id: string) => (ids.has(id) ? as : 'lost')
+    const complete: Write<CompletedJob> = async (jobs) => among(await completeJobs(pool, jobs, isLast), 'completed')
+    const postpone: Write<PostponedJob> = async (jobs) => among(await postponeJobs(pool, jobs), 'postponed')
+    const cancel: Write<CancelledJob> = async (jobs) => among(await cancelJobs(pool, jobs), 'cancelled')
+    const fail: Write<FailedJob> = async (jobs) => {
+      const failures = await failJobs(pool, jobs)
+      const dead = (id: string) => (failures.get(id)?.dead ? 'dead' : 'retried')
+      return (id) => (failures.has(id) ? dead(id) : 'lost')
+    }
+    this.#lines = {
+      completed: this.#makeLine(complete),
+      postponed: this.#makeLine(postpone),
+      cancelled: this.#makeLine(cancel),
+      failed: this.#makeLine(fail),
+    }
   }
 
   add(settlements: readonly Settlement[]): void {
-    this.#waiting.push(...settlements)
-    const isWorthIt = this.#writes.size === 0 || this.#waiting.length >= WORTH_A_SECOND_WRITE
-    if (!isWorthIt || this.#writes.size === MOST_WRITES) return
-    const write: Promise<void> = this.#flush().then(() => {
-      this.#writes.delete(write)
-      // What was added between the last look and now.
-      if (this.#waiting.length > 0 && !this.#isGivingUp) this.add([])
-    })
-    this.#writes.add(write)
+    const byKind = groupBy(settlements, ({ kind }) => kind)
+    for (const [kind, ofKind] of byKind) this.#lines[kind].add(ofKind)
   }
 
-  /** Waits until everything is written. With `giveUp`, what cannot be written is left to the leases' end. */
+  /** Waits until everything is written. With `giveUp`, what cannot be written soon is left to the leases' end. */
   async finish({ giveUp }: { giveUp: boolean }): Promise<void> {
+    const lines = Object.values(this.#lines)
     this.#isGivingUp = giveUp
-    while (this.#writes.size > 0) await Promise.all(this.#writes)
+    if (giveUp) for (const line of lines) line.giveUpAt(performance.now() + LAST_TRIES_MS)
+    while (lines.some(({ isBusy }) => isBusy)) await Promise.all(lines.map((line) => line.idle()))
   }
 
-  async #flush(): Promise<void> {
+  #makeLine<Job>(write: Write<Job>): OutcomeLine<Settlement> {
     const { log, onSettled } = this.#options
-    let failures = 0
-    let isSpoiled = false
-    // What ends in this turn of the event loop still comes along.
-    await nextTurn()
-    while (this.#waiting.length > 0) {
-      // Something in it cannot be written: one by one until it is found.
-      const batch = this.#waiting.splice(0, isSpoiled ? 1 : this.#waiting.length)
-      try {
-        await onSettled(await this.#write(batch))
-        if (failures > 0) log.info('outcomes are written again')
-        failures = 0
-      } catch (error) {
-        // Written or not is unknown; once more is harmless, because a settled job is no longer under its lease.
-        if (failures === 0) log.warn({ err: error, jobs: batch.length }, 'outcomes could not be written yet')
-        failures += 1
-        isSpoiled ||= isDataError(error)
-        if (this.#isGivingUp) break
-        const isFound = isDataError(error) && batch.length === 1
-        this.#waiting = [...(isFound ? batch.map((one) => this.#spell(one)) : batch), ...this.#waiting]
-        await sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures))
-      }
-    }
+    return new OutcomeLine({
+      log,
+      async write(batch) {
+        const settledAs = await write(batch.map(({ job }) => job as Job))
+        await onSettled(batch.map((settlement) => ({ settlement, as: settledAs(settlement.job.id) })))
+      },
+      onSpoiled: (settlement) => {
+        // There is no end to what spoils even that; a stop has one.
+        if (settlement.kind !== 'failed' || !this.#isGivingUp) this.add([this.#spell(settlement)])
+      },
+    })
   }
 
   /** An outcome the database cannot hold becomes a failed attempt that says so. */
@@ -100,31 +100,4 @@ export class Settler {
     const facts = describeFailure(new Error('the outcome of the attempt cannot be stored'))
     return { kind: 'failed', job: { id, leaseId, position, durationMs: 0, waitMs: 0, ...facts, permanent: false } }
   }
-
-  async #write(batch: readonly Settlement[]): Promise<Settled[]> {
-    const { pool, isLast } = this.#options
-    const byKind = groupBy(batch, ({ kind }) => kind)
-    const jobsOf = <Job>(kind: Settlement['kind']) => (byKind.get(kind) ?? []).map(({ job }) => job as Job)
-    const [done, failures, back, stopped] = await Promise.all([
-      completeJobs(pool, jobsOf<CompletedJob>('completed'), isLast),
-      failJobs(pool, jobsOf<FailedJob>('failed')),
-      postponeJobs(pool, jobsOf<PostponedJob>('postponed')),
-      cancelJobs(pool, jobsOf<CancelledJob>('cancelled')),
-    ])
-    return batch.map((settlement): Settled => {
-      const { kind, job } = settlement
-      if (kind === 'failed') {
-        const failure = failures.get(job.id)
-        return { settlement, as: failure ? (failure.dead ? 'dead' : 'retried') : 'lost' }
-      }
-      const ids = kind === 'completed' ? done : kind === 'postponed' ? back : stopped
-      return { settlement, as: ids.has(job.id) ? kind : 'lost' }
-    })
-  }
-}
-
-/** The statement itself is at fault (SQLSTATE classes 22 and 23), so repeating it cannot help. */
-function isDataError(error: unknown): boolean {
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' && /^2[23]...$/.test(code)
 }
