@@ -1,13 +1,21 @@
 import type { ClaimedJob } from './job.ts'
 import type { Sql } from './sql.ts'
 
-type Report = { tenantId: string; percentage: number; message: string | null }
+type Report = { tenantId: string; leaseId: string; percentage: number; message: string | null }
 
-// Skips jobs whose outcome is being written: it says more, and who waits in another order than it does would deadlock.
+// Only for who holds the job still: locked, so that nobody takes the lease away meanwhile, in the order of their ids as
+// everyone locks leases. Skips jobs whose outcome is being written: it says more, and who waits in another order than it
+// does would deadlock.
 const WRITE = `
-  WITH reported AS (
+  WITH report AS (
+    SELECT * FROM jsonb_to_recordset($1::jsonb)
+      AS p("tenantId" uuid, id uuid, "leaseId" uuid, percentage int, message text)
+  ), lease AS (
+    SELECT id, job_ids FROM worker_leases WHERE id IN (SELECT "leaseId" FROM report) ORDER BY id FOR SHARE
+  ), reported AS (
     SELECT j.tenant_id, j.id, p.percentage, p.message
-    FROM jsonb_to_recordset($1::jsonb) AS p("tenantId" uuid, id uuid, percentage int, message text)
+    FROM report p
+    JOIN lease l ON l.id = p."leaseId" AND p.id = ANY (l.job_ids)
     JOIN jobs j ON j.tenant_id = p."tenantId" AND j.id = p.id AND j.status = 'queued' FOR UPDATE OF j SKIP LOCKED
   )
   UPDATE jobs j SET progress_percentage = r.percentage, progress_message = r.message, updated_at = clock_timestamp()
@@ -20,10 +28,10 @@ export class ProgressBoard {
   #reports = new Map<string, Report>()
 
   /** @param percentage 0 to 100; what lies outside is taken for the nearer end */
-  report({ id, tenantId }: ClaimedJob, percentage: number, message?: string): void {
+  report({ id, tenantId, leaseId }: ClaimedJob, percentage: number, message?: string): void {
     const rounded = Math.round(Math.min(100, Math.max(0, percentage)) || 0)
     const text = message?.slice(0, 1_000).replaceAll(/[\0\p{Surrogate}]/gu, '\u{fffd}') ?? null
-    this.#reports.set(id, { tenantId, percentage: rounded, message: text })
+    this.#reports.set(id, { tenantId, leaseId, percentage: rounded, message: text })
   }
 
   /** Forgets a job that has ended: its outcome says more. */

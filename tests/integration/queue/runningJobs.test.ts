@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { type ClaimDesk, openClaimDesk } from './claimDesk.ts'
-import { enqueue, readJobs, request, until } from './queueDatabase.ts'
+import type { ClaimedJob } from '../../../subgraphs/queue/engine/job.ts'
+import { reapLeases } from '../../../subgraphs/queue/engine/lease.ts'
+import { ProgressBoard } from '../../../subgraphs/queue/engine/progress.ts'
+import { type ClaimDesk, jobsOf, openClaimDesk } from './claimDesk.ts'
+import { enqueue, readJobs, request, rival, until } from './queueDatabase.ts'
 import { startRunner, task } from './runner.ts'
 
 let desk: ClaimDesk
@@ -95,5 +98,31 @@ describe('progress', () => {
     await sleep(1_100)
     await runner.stop(1_000)
     expect(await progressOf(id)).toMatchObject({ status: 'completed', percentage: 100 })
+  })
+
+  test('that an attempt reports when its lease is lost is not shown of the next attempt, or of another tenant’s job', async () => {
+    const [id, other] = (await enqueue(desk.sql, request(), request({ tenantId: rival }))) as [string, string]
+    const claimed = jobsOf(await desk.claim(2))
+    const [late, beside] = [id, other].map((one) => claimed.find((job) => job.id === one)) as [ClaimedJob, ClaimedJob]
+    const board = new ProgressBoard()
+    board.report(late, 10, 'mine')
+    board.report({ ...late, id: other }, 20, 'not mine')
+    await board.write(desk.sql)
+    expect(await progressOf(id)).toMatchObject({ percentage: 10, message: 'mine' })
+    expect(await progressOf(other)).toMatchObject({ percentage: null, message: null })
+
+    await desk.sql.query(`UPDATE worker_leases SET expires_at = now() - interval '1 second'`)
+    await reapLeases(desk.sql)
+    board.report(late, 90, 'late, and nobody’s')
+    await board.write(desk.sql)
+    const current = jobsOf(await desk.claim(2)).find((job) => job.id === id) as ClaimedJob
+    board.report(late, 99, 'late, and another’s')
+    board.report(beside, 99, 'late, and another’s')
+    await board.write(desk.sql)
+    expect(await progressOf(id)).toMatchObject({ percentage: 10, message: 'mine' })
+    expect(await progressOf(other)).toMatchObject({ percentage: null })
+    board.report(current, 30, 'again')
+    await board.write(desk.sql)
+    expect(await progressOf(id)).toMatchObject({ percentage: 30, message: 'again' })
   })
 })
