@@ -5,7 +5,7 @@ import type { TokenSubject } from '#platform/caller/developmentToken.ts'
 import { readApiSchema } from '../support/apiSchema.ts'
 import type { TestPlatform } from '../support/graph.ts'
 import { absentOf, codesOf, findMarkers, readAnswer, type Told, withoutMoments } from './doors/answers.ts'
-import { findEntityKind, type Kind, STAFF_ENTITIES } from './doors/kinds.ts'
+import { findEntityKind, findKind, type Kind, STAFF_ENTITIES } from './doors/kinds.ts'
 import { type Door, nestedIdArguments, type RootField, rootDoors, rootFields } from './doors/rootDoors.ts'
 import { selectAll } from './doors/selection.ts'
 import { fingerprint } from './doors/tenantRows.ts'
@@ -41,9 +41,14 @@ async function askList(platform: TestPlatform, field: RootField, more: object = 
   return readAnswer(await platform.ask(field.document(Object.keys(variables)), variables, as))
 }
 
+/** Asks with this id in one place, and ids of the asker's own in the others. */
 async function askDoor(door: Door, id: string, as: TokenSubject): Promise<Told> {
-  const { platform } = world
-  return readAnswer(await platform.ask(door.document, door.variables(id, NO_ID), as), id)
+  const { idOf } = as === demo.as ? demo : rival
+  const ownId = (coordinate: string) => {
+    const kind = findKind(coordinate, '')
+    return kind ? idOf(kind) : NO_ID()
+  }
+  return readAnswer(await world.platform.ask(door.document, door.variables(id, ownId), as), id)
 }
 
 describe('every door is known', () => {

@@ -13,6 +13,8 @@ const SOURCES = {
   Domain: oltp('SELECT id AS value FROM domains WHERE tenant_id = $1'),
   EmailAccount: oltp('SELECT id AS value FROM email_accounts WHERE tenant_id = $1'),
   Lead: oltp('SELECT id AS value FROM leads WHERE tenant_id = $1'),
+  LeadImport: oltp('SELECT id AS value FROM lead_imports WHERE tenant_id = $1'),
+  LeadExport: oltp('SELECT id AS value FROM lead_exports WHERE tenant_id = $1'),
   Template: oltp('SELECT id AS value FROM templates WHERE tenant_id = $1'),
   Campaign: oltp('SELECT campaign_id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
   CampaignSequenceStep: oltp('SELECT id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
@@ -24,6 +26,8 @@ const SOURCES = {
     JOIN smtp_ip_addresses s ON s.id = a.smtp_ip_address_id WHERE a.tenant_id = $1`),
   ContentObject: content('SELECT storage_key AS value FROM attachments WHERE tenant_id = $1'),
   Attachment: content('SELECT id AS value FROM attachments WHERE tenant_id = $1'),
+  Upload: content('SELECT id AS value FROM uploads WHERE tenant_id = $1'),
+  StoredFile: content('SELECT storage_key AS value FROM stored_files WHERE tenant_id = $1'),
   TransactionalEmail: content('SELECT id AS value FROM transactional_emails WHERE tenant_id = $1'),
   AuditEntry: analytics(`SELECT event_id AS value FROM admin_audit_log WHERE tenant_id = $1`),
   Job: queue('SELECT job_id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),
@@ -66,6 +70,9 @@ const BY_NAME: Record<string, Kind> = {
   vpsInstanceId: 'VpsInstance',
   smtpIpAddressId: 'SmtpIpAddress',
   storageKey: 'ContentObject',
+  uploadId: 'Upload',
+  importId: 'LeadImport',
+  exportId: 'LeadExport',
   attachmentId: 'Attachment',
   jobId: 'Job',
   alertId: 'QueueAlert',
@@ -78,6 +85,14 @@ const BY_COORDINATE: Record<string, Kind> = {
   'Query.leadAnalytics.ids': 'Lead',
   'Query.infrastructureAnalytics.ids': 'Domain',
   'Query.smtpIp.id': 'SmtpIpAddress',
+  'Query.importJob.id': 'LeadImport',
+  'Query.exportJob.id': 'LeadExport',
+  'Query.storedFilePart.storageKey': 'StoredFile',
+  'WriteFilePartInput.storageKey': 'StoredFile',
+  'CompleteFileInput.storageKey': 'StoredFile',
+  'FinishLeadExportInput.storageKey': 'StoredFile',
+  'FinalizeUploadInput.id': 'Upload',
+  'CancelImportInput.id': 'LeadImport',
   'DeadLetterFilter.ids': 'DeadLetter',
   'DeadLetterFilter.errorFingerprint': 'DeadLetter.errorFingerprint',
   'AuditLogFilter.resourceId': 'AuditEntry.resourceId',
@@ -100,9 +115,12 @@ const BY_COORDINATE: Record<string, Kind> = {
   'MessageFilter.fromEmail': 'InboxMessageRef.fromEmail',
 }
 
-/** What has to stand beside some of them in the same input. */
+/** What has to stand beside some of them in the same input, or must not. */
 export const BESIDE: Record<string, object> = {
+  'ImportLeadsInput.uploadId': { csv: undefined },
   'AuditLogFilter.resourceId': { resourceType: 'Campaign' },
+  'PreviewTemplateInput.leadId': { subject: 'Hello', bodyText: '{{ lead.email }}' },
+  'PreviewTemplateInput.emailAccountId': { subject: 'Hello', bodyText: '{{ sender.email }}' },
 }
 
 /** Which kind an argument takes; null when nothing says so: then it has to be added here. */

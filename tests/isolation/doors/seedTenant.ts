@@ -42,7 +42,10 @@ export async function foundTenant(platform: TestPlatform, plan: Plan): Promise<v
     emailAccounts: [{ id: mailboxId, domainId, email: mailboxOf(slug), displayName: `${slug} sales` }],
     leads: [{ id: plan.leadId, email: leadOf(slug), name: `${slug} lead`, custom: { note: `${slug} note` } }],
     templates: [
-      { id: templateId, name: `${slug} hello`, subject: `${slug} hi`, folder: `${slug} box`, tags: [`${slug} tag`] },
+      {
+        ...{ id: templateId, name: `${slug} hello`, folder: `${slug} box`, tags: [`${slug} tag`] },
+        ...{ subject: `${slug} hi`, bodyText: `${slug} text` },
+      },
     ],
     campaigns: [
       {
