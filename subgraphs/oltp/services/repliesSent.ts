@@ -11,7 +11,7 @@ import { changeAudited } from './changes.ts'
 import { findAnswer, makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { dedupKey, type RawMail, readRawMail } from './mailFlow/rawMail.ts'
 import { composeMail, type MailAttachment, messageIdOf } from './rendering/composeMail.ts'
-import { type AnsweredMail, findAnsweredMail, findAnswerHeaders } from './repliesTo.ts'
+import { type AnsweredMail, type AnswerHeaders, findAnsweredMail, findAnswerHeaders } from './repliesTo.ts'
 import type { MessageRow } from './rows.ts'
 import { insertQueuedMails, mailDue, type QueuedMail } from './sending/queuedMail.ts'
 import { readBody } from './texts.ts'
@@ -125,13 +125,14 @@ function answerSubject(subject: string | null): string {
   return /^re:/i.test(plain) ? plain : `Re: ${plain}`.trim()
 }
 
-/** The conversation's Message-IDs as the answered mail has them, its own last (RFC 5322); what was hashed to be kept is no id. */
-function threadOf(
-  answered: AnsweredMail,
-  headers: { references: string[]; messageId: string | null } | null,
-): string[] {
-  const own = headers?.messageId ?? answered.rfc822MessageId
-  const ids = [...(headers?.references ?? []), ...(own ? [own] : [])].map((id) => id.replace(/^<|>$/g, ''))
+/**
+ * The conversation's Message-IDs as the answered mail has them, its own last (RFC 5322, 3.6.4). What was hashed to be kept
+ * is no id.
+ */
+function threadOf({ rfc822MessageId }: AnsweredMail, headers: AnswerHeaders | null): string[] {
+  const { references = [], inReplyTo = [], messageId = null } = headers ?? {}
+  const earlier = references.length === 0 && inReplyTo.length === 1 ? inReplyTo : references
+  const ids = [...earlier, messageId ?? rfc822MessageId ?? ''].map((id) => id.replace(/^<|>$/g, ''))
   return [...new Set(ids.filter((id) => id !== '' && !id.startsWith('sha256:')))]
 }
 

@@ -48,10 +48,15 @@ export async function findAnsweredMail(
 }
 
 /** What a mail says of how it wants to be answered. Message-IDs are in angle brackets. */
-export type AnswerHeaders = { messageId: string | null; references: string[]; replyTo: string | null }
+export type AnswerHeaders = {
+  messageId: string | null
+  inReplyTo: string[]
+  references: string[]
+  replyTo: string | null
+}
 
 const STORED_MAILS = `query StoredMails($storageKeys: [ID!]!) {
-  storedMails(storageKeys: $storageKeys) { messageId references replyTo }
+  storedMails(storageKeys: $storageKeys) { messageId inReplyTo references replyTo }
 }`
 
 /**
