@@ -18,7 +18,7 @@ export async function seedPlans(plans: readonly TenantPlan[], { env, onProgress 
   const clients = {
     oltp: makeLocalOltpClient(env),
     graphFor: (plan: TenantPlan) => makeLocalGraphClient(env, plan.tenantId, plan.owner.id),
-    smtp: { host: '127.0.0.1', port: Number(env.SANDBOX_SMTP_PORT), secure: false as const },
+    smtp: { host: '127.0.0.1', port: Number(env.SANDBOX_SMTP_PORT), secure: false, user: null },
   }
   await seedTenants(plans, clients, onProgress)
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { MailServer } from '#platform/contracts/mailServers.ts'
 import { AppError } from '#platform/errors.ts'
 import type { GatewayClient } from '#platform/graph/gatewayClient.ts'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
@@ -8,7 +9,7 @@ import { type Answerable, makeHistory, type SentMail } from './history.ts'
 import { makeReply, pickCorpusMails } from './incoming.ts'
 import type { TenantPlan } from './plan.ts'
 import { makeRandom, type Random } from './random.ts'
-import { makeWorkspace, type SmtpAddress } from './workspace.ts'
+import { makeWorkspace } from './workspace.ts'
 
 export type SeedClients = {
   /** As the development tools, asking oltp's internal operations. */
@@ -16,7 +17,7 @@ export type SeedClients = {
   /** As the owner of this tenant, asking the gateway. */
   graphFor(plan: TenantPlan): GatewayClient
   /** Where the mailboxes send to: the sandbox. */
-  smtp: SmtpAddress
+  smtp: MailServer
 }
 
 const PROVISION = `mutation Provision($input: ProvisionTenantInput!) { provisionTenant(input: $input) { created } }`

@@ -1,8 +1,6 @@
+import type { MailServer } from '#platform/contracts/mailServers.ts'
 import type { TenantPlan } from './plan.ts'
 import type { Random } from './random.ts'
-
-/** The server that made-up mailboxes send to, without a password and without TLS. */
-export type SmtpAddress = { host: string; port: number; secure: false }
 
 /** Everything of a tenant but its mail: the input of oltp's `provisionTenant`. */
 export type Workspace = ReturnType<typeof makeWorkspace>
@@ -15,7 +13,7 @@ const UNSUBSCRIBE = '\n\nNot for you? Unsubscribe here: {{unsubscribe_url}}\n'
  * A made-up workspace of the plan's size: one company, two domains with two mailboxes each, leads, templates,
  * campaigns with history and one draft that can be launched. Mailboxes send to `smtp`; dates are counted back from `now`.
  */
-export function makeWorkspace(random: Random, plan: TenantPlan, { smtp, now }: { smtp: SmtpAddress; now: Date }) {
+export function makeWorkspace(random: Random, plan: TenantPlan, { smtp, now }: { smtp: MailServer; now: Date }) {
   const { fake } = random
   const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS).toISOString()
   const company = { id: random.id(), name: plan.name, workspaceName: plan.name }

@@ -32,6 +32,7 @@ curl -s ${url} -H 'content-type: application/json' \\
   --data '${JSON.stringify({ query: EXAMPLE_QUERY })}'
 
 Explorer: ${url} in a browser. More tokens: npm run -s token -- --tenant demo --role owner
+Mail: what is sent ends in the sandbox, http://${reachableHost(env)}:${ports.sandbox}/ledger tells what became of it.
 Ctrl-C stops everything; the data stays.`)
 }
 

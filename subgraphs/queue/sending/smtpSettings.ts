@@ -10,7 +10,7 @@ export const smtpSettings = z.object({
   /** Refuses to go on without STARTTLS. */
   requireTls: z.boolean().default(false),
   /** Whom it signs in as; its address unless given. */
-  user: z.string().min(1).max(320).optional(),
+  user: z.string().min(1).max(320).nullish(),
   /** Connections at once, and mails of one connection. */
   maxConnections: z.int().min(1).max(20).default(2),
   maxMessages: z.int().min(1).max(10_000).default(100),
