@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { callerKeyName, EDGES, tierUrlName } from '#platform/caller/edges.ts'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { jwksFile } from './devKey.ts'
@@ -13,6 +14,9 @@ export type ProcessName = Tier | 'gateway' | 'worker' | 'smtpDoor' | 'sandbox' |
 
 /** Who puts signed links into mails, and who answers them. */
 const TRACKING_SETTINGS = ['TRACKING_KEY', 'TRACKING_PREVIOUS_KEYS']
+
+/** Where tenants' mailboxes and domains keep their secrets, and how they are looked up. */
+const MAILBOX_SETTINGS = ['VAULT', 'DNS_SERVERS', 'MAIL_DOMAIN', 'ALLOW_INSIDE_MAIL_SERVERS']
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -47,15 +51,17 @@ export function localEnvironment(
     PUBLIC_URL: `http://${host}:${ports.gateway}`,
     JWKS_FILE: jwksFile(dataDir),
     DATA_DIR: dataDir,
+    VAULT: `file:${path.join(dataDir, 'vault')}`,
+    ALLOW_INSIDE_MAIL_SERVERS: 'true',
   }
   const pick = (names: string[]) => pickSettings(names, generated, overrides)
   const tierSettings = (tier: Tier) => pick([...listening(tier), ...connections(tier), ...callerSettings(tier)])
   return {
-    oltp: { ...tierSettings('oltp'), ...pick(['PUBLIC_URL', ...TRACKING_SETTINGS]) },
+    oltp: { ...tierSettings('oltp'), ...pick(['PUBLIC_URL', ...TRACKING_SETTINGS, ...MAILBOX_SETTINGS]) },
     content: { ...tierSettings('content'), ...pick(['CONTENT_MASTER_KEY']) },
     analytics: tierSettings('analytics'),
     queue: { ...tierSettings('queue'), ...pick(['REDIS_URL']) },
-    worker: pick([...listening('worker'), ...connections('queue'), ...callerSettings('worker'), 'REDIS_URL']),
+    worker: pick([...listening('worker'), ...connections('queue'), ...callerSettings('worker'), 'REDIS_URL', 'VAULT']),
     gateway: pick([
       ...listening('gateway'),
       ...callerSettings('gateway'),

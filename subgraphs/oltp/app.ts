@@ -6,11 +6,14 @@ import { type Log, makeLog } from '#platform/log.ts'
 import { startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
 import { trackingKeys } from '#platform/tracking/keys.ts'
+import { openVault } from '#platform/vault.ts'
 import { PrismaClient } from '#prisma/oltp'
 import type { oltpConfig } from './config.ts'
 import { makeContext } from './context.ts'
 import { routes } from './events.ts'
 import { resolvers } from './resolvers.ts'
+import { makeDomainLookup } from './services/domainLookup.ts'
+import { mailHosts } from './services/domainRecords.ts'
 import { makeMailGroups } from './services/mailFlow/mailGroups.ts'
 import { makeMailRenderer } from './services/rendering/renderMail.ts'
 
@@ -30,7 +33,14 @@ export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', c
   const maxMessageBytes = config.settings.MAX_MESSAGE_BYTES
   const tracking = { publicUrl: config.settings.PUBLIC_URL, keys: trackingKeys(config.settings) }
   const mailRenderer = makeMailRenderer(tracking)
-  const parts = { db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes, tracking, mailRenderer }
+  const { VAULT, DNS_SERVERS, MAIL_DOMAIN, ALLOW_INSIDE_MAIL_SERVERS } = config.settings
+  const parts = {
+    ...{ db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes, tracking, mailRenderer },
+    vault: openVault(VAULT),
+    domainLookup: makeDomainLookup(DNS_SERVERS),
+    mailHosts: mailHosts(MAIL_DOMAIN),
+    allowsInsideServers: ALLOW_INSIDE_MAIL_SERVERS,
+  }
   const subgraph = await buildSubgraph({
     tier: 'oltp',
     schemaPath: new URL('schema.graphql', import.meta.url),

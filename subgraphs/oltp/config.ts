@@ -1,6 +1,8 @@
+import { z } from 'zod'
 import { positiveInteger } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 import { publicUrlSetting, trackingKeySettings } from '#platform/tracking/keys.ts'
+import { vaultSetting } from '#platform/vault.ts'
 
 /** Settings of the oltp subgraph; README.md lists them. */
 export const oltpConfig = subgraphConfig('oltp', {
@@ -11,5 +13,24 @@ export const oltpConfig = subgraphConfig('oltp', {
     /** Where recipients reach the gateway. */
     PUBLIC_URL: publicUrlSetting.default('http://127.0.0.1:4000'),
     ...trackingKeySettings,
+    /** Where passwords of mailboxes and keys of domains go: file:<folder>. */
+    VAULT: vaultSetting.default('file:.data/vault'),
+    /** DNS servers that domains are looked up with, comma-separated (`127.0.0.1:5353`); none means the machine's own. */
+    DNS_SERVERS: z
+      .string()
+      .default('')
+      .transform((text) =>
+        text
+          .split(',')
+          .map((server) => server.trim())
+          .filter(Boolean),
+      ),
+    /** The domain that tenants' SPF records include and MX records point to, as _spf.<domain> and mx.<domain>. */
+    MAIL_DOMAIN: z
+      .string()
+      .regex(/^[a-z0-9.-]+$/, 'is not a domain')
+      .default('penguinmails.example'),
+    /** Whether tenants' mail servers may be on this machine or in our own networks: for development. */
+    ALLOW_INSIDE_MAIL_SERVERS: z.stringbool().default(false),
   },
 })

@@ -2,8 +2,11 @@ import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import type { Relay } from '#platform/outbox/relay.ts'
 import type { SubgraphContext } from '#platform/subgraph/subgraph.ts'
 import type { TrackingOptions } from '#platform/tracking/links.ts'
+import type { Vault } from '#platform/vault.ts'
 import type { Database } from './database.ts'
 import { type Loaders, makeLoaders } from './loaders.ts'
+import type { DomainLookup } from './services/domainLookup.ts'
+import type { MailHosts } from './services/domainRecords.ts'
 import type { MailGroups } from './services/mailFlow/mailGroups.ts'
 import type { MailRenderer } from './services/rendering/renderMail.ts'
 
@@ -21,6 +24,12 @@ export type WritingParts = {
   /** Where links in mails lead, and what they are signed with. */
   tracking: TrackingOptions
   mailRenderer: MailRenderer
+  vault: Vault
+  domainLookup: DomainLookup
+  /** Names of ours that tenants' DNS points to. */
+  mailHosts: MailHosts
+  /** Whether tenants' mail servers may be in our own networks. */
+  allowsInsideServers: boolean
 }
 
 /** What taking in a mail needs, through whichever door it came. */

@@ -6,6 +6,7 @@ import type {
   SubscriptionResolvers,
   VpsInstanceResolvers,
 } from '#graphql/oltp'
+import { readMailServer } from '#platform/contracts/mailServers.ts'
 import { findSmtpIp, findVpsInstance } from '../services/infrastructure.ts'
 
 export const domain: DomainResolvers = {
@@ -18,6 +19,8 @@ export const domain: DomainResolvers = {
 export const emailAccount: EmailAccountResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.emailAccounts.load(id),
   domain: ({ domainId }, _args, { loaders }) => loaders.domains.load(domainId),
+  smtp: ({ smtpSettings }) => readMailServer(smtpSettings),
+  imap: ({ imapSettings }) => readMailServer(imapSettings),
   messages: ({ id }, page, { loaders }) => loaders.messagesOfEmailAccount.load({ ...page, parentId: id }),
 }
 

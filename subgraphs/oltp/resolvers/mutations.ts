@@ -10,12 +10,14 @@ import { inboxMutations } from './inboxMutations.ts'
 import { leadFileMutations } from './leadFiles.ts'
 import { leadMutations } from './leadMutations.ts'
 import { sendingMutations } from './sending.ts'
+import { settingMutations } from './settingMutations.ts'
 
 export const mutations: MutationResolvers = {
   ingestMessage: (_, { input }, context) => ingestMessage(asEditor(context), input),
   ...inboxMutations,
   ...campaignMutations,
   ...leadMutations,
+  ...settingMutations,
   ...leadFileMutations,
   ...sendingMutations,
   unparkOltpOutboxEvent: async (_, { input }, { caller, db, relay }) => {

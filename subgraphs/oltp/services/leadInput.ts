@@ -49,9 +49,14 @@ export function readEmail(given: unknown, field: string): string {
  * @throws AppError INVALID_INPUT
  */
 export function readDomain(given: string, field: string): string {
-  const domain = domainToASCII(readText(given, field, 253).replace(/\.$/, ''))
+  const domain = asciiDomain(readText(given, field, 253))
   if (!DOMAIN.test(domain)) throw new AppError('INVALID_INPUT', `${field}: is not a domain's name`)
   return domain
+}
+
+/** A name as DNS knows it, without a dot at its end; empty for what is none. What belongs to a URL is not cut off. */
+export function asciiDomain(text: string): string {
+  return /[/?#@:\\%\s]/.test(text) ? '' : domainToASCII(text.replace(/\.$/, ''))
 }
 
 /**

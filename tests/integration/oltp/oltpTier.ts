@@ -1,4 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
 import type { OutboxEvent } from '#prisma/oltp'
@@ -19,6 +22,8 @@ export type Answer = {
 export type OltpTier = {
   db: Database
   databases: TierDatabase[]
+  /** Folder of its vault. */
+  vaultFolder: string
   ask(query: string, variables: object, caller: Caller): Promise<Answer>
   /** What was announced of a tenant, oldest first. */
   announced(tenantId: string): Promise<Pick<OutboxEvent, keyof typeof ANNOUNCED>[]>
@@ -43,11 +48,15 @@ export async function startOltpTier({
   content = false,
   maxMessageBytes = 1_000_000,
   poolSize = 10,
+  // Nobody answers there.
+  dnsServers = '127.0.0.1:9',
+  allowsInsideServers = true,
 } = {}): Promise<OltpTier> {
   const key = () => randomBytes(32).toString('base64')
   const keys = { gateway: key(), worker: key(), cli: key(), content: key(), queue: key() }
   const beside = content ? await startContent(keys.content) : null
   const database = await createTierDatabase('oltp')
+  const vaultFolder = mkdtempSync(path.join(tmpdir(), 'penguinmails-vault-'))
   const config = parseConfig(oltpConfig, {
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     MAX_MESSAGE_BYTES: String(maxMessageBytes),
@@ -60,12 +69,16 @@ export async function startOltpTier({
     CALLER_KEY_OLTP_CONTENT: keys.content,
     CALLER_KEY_OLTP_QUEUE: keys.queue,
     TRACKING_KEY: key(),
+    VAULT: `file:${vaultFolder}`,
+    DNS_SERVERS: dnsServers,
+    ALLOW_INSIDE_MAIL_SERVERS: String(allowsInsideServers),
     CONTENT_URL: beside?.url ?? NOBODY,
     QUEUE_URL: NOBODY,
   })
   const { subgraph, db } = await buildOltp(config)
   return {
     db,
+    vaultFolder,
     databases: [database, ...(beside ? [beside.database] : [])],
     async ask(query, variables, caller) {
       const edge = {
@@ -91,6 +104,7 @@ export async function startOltpTier({
       await beside?.close()
       await database.drop()
       await beside?.database.drop()
+      rmSync(vaultFolder, { recursive: true, force: true })
     },
   }
 }
