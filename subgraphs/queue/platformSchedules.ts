@@ -4,8 +4,10 @@ import { readCalendar } from './engine/calendar.ts'
 import type { Timetable } from './engine/dueTimes.ts'
 import type { Sql } from './engine/sql.ts'
 import { planCampaigns } from './tasks/planCampaigns.ts'
+import { pollMailboxes } from './tasks/pollMailboxes.ts'
 import { refreshViews } from './tasks/refreshViews.ts'
 import type { PlatformTask } from './tasks/services.ts'
+import { settleDelivered } from './tasks/settleDelivered.ts'
 import { settleStuckMail } from './tasks/settleStuckMail.ts'
 
 /** Work of the platform's own that comes back by the calendar, read in UTC. */
@@ -35,6 +37,20 @@ export const platformSchedules: readonly PlatformSchedule[] = [
   {
     name: 'settle stuck mail',
     task: settleStuckMail,
+    cronExpression: '* * * * *',
+    overlapPolicy: 'skip',
+    missedRunPolicy: 'skip',
+  },
+  {
+    name: 'settle delivered mail',
+    task: settleDelivered,
+    cronExpression: '* * * * *',
+    overlapPolicy: 'skip',
+    missedRunPolicy: 'skip',
+  },
+  {
+    name: 'poll mailboxes',
+    task: pollMailboxes,
     cronExpression: '* * * * *',
     overlapPolicy: 'skip',
     missedRunPolicy: 'skip',

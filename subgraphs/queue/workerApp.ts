@@ -8,6 +8,7 @@ import { PrismaClient } from '#prisma/queue'
 import type { WorkerConfig } from './config.ts'
 import { JobRunner } from './engine/jobRunner.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
+import { MailboxReader } from './imap/mailboxReader.ts'
 import { startMonitoring } from './monitoring.ts'
 import { addQueueMetrics } from './queueMetrics.ts'
 import { startScheduler } from './scheduler.ts'
@@ -30,13 +31,15 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const metrics = makeMetrics('worker')
   const { oltp, content, analytics } = config.asks
   const oltpClient = makeServiceClient(oltp)
-  const mail = new MailSender({ oltp: oltpClient, vault: openVault(config.vault), log })
+  const vault = openVault(config.vault)
+  const mail = new MailSender({ oltp: oltpClient, vault, log })
   const services = {
     oltp: oltpClient,
     content: makeServiceClient(content),
     analytics: makeServiceClient(analytics),
     queue: { pool: db.systemSql, announce: wakeUp.announce },
     mail,
+    mailboxes: new MailboxReader({ vault }),
   }
   const onSettled = addWorkerMetrics(metrics, () => runner.held)
   const { leaseMs, pollMs } = config

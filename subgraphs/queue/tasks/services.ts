@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { PermanentFailure } from '../engine/failure.ts'
 import type { AnyTask, ItemOutcome, Task } from '../engine/task.ts'
+import type { MailboxReader } from '../imap/mailboxReader.ts'
 import type { MailSender } from '../sending/mailSender.ts'
 
 /** The tiers a task may ask; a task writes nowhere but through the tier that owns what is written. */
@@ -9,6 +10,8 @@ export type TaskServices = Record<'oltp' | 'content' | 'analytics', ServiceClien
   queue: OwnTier
   /** Hands mails to the servers they go out by. */
   mail: Pick<MailSender, 'send'>
+  /** Fetches mail from the servers it comes to. */
+  mailboxes: Pick<MailboxReader, 'read'>
 }
 
 /** The worker's own tier: what the queue's tasks do to the queue goes through its engine, not through the graph. */

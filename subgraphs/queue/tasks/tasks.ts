@@ -3,6 +3,7 @@ import { exportLeads } from './exportLeads.ts'
 import { importLeads } from './importLeads.ts'
 import { planCampaign } from './planCampaign.ts'
 import { planCampaigns } from './planCampaigns.ts'
+import { pollMailboxes } from './pollMailboxes.ts'
 import { recordAudit } from './recordAudit.ts'
 import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
@@ -12,6 +13,7 @@ import { retryJobs } from './retryJobs.ts'
 import { rollUpEvents } from './rollUpEvents.ts'
 import { sendMessage } from './sendMessage.ts'
 import type { PlatformTask } from './services.ts'
+import { settleDelivered } from './settleDelivered.ts'
 import { settleStuckMail } from './settleStuckMail.ts'
 
 /** Everything a worker can do, one file each. */
@@ -24,6 +26,8 @@ export const tasks: readonly PlatformTask[] = [
   planCampaigns,
   sendMessage,
   settleStuckMail,
+  settleDelivered,
+  pollMailboxes,
   importLeads,
   exportLeads,
   refreshViews,

@@ -71,6 +71,7 @@ export function startOperator({ sql }: QueueTier): JobRunner<TaskServices> {
       ...{ oltp: nowhere, content: nowhere, analytics: nowhere },
       queue: { pool: sql, announce: wakeUp.announce },
       mail: { send: () => Promise.reject(new Error('there is no mail to send')) },
+      mailboxes: { read: () => Promise.reject(new Error('there are no mailboxes')) },
     },
   })
   runner.start()
