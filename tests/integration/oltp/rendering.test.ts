@@ -78,12 +78,10 @@ describe('what a template may say', () => {
   test('a loop that does not end is ended, and its line named', () => {
     const nested = (depth: number): string =>
       depth === 0 ? 'x' : `{% for i${depth} in (1..1000) %}${nested(depth - 1)}{% endfor %}`
-    const startedAt = performance.now()
     const refused = problemOf(() => checkTemplate(text({ bodyText: `fine\n${nested(5)}` })))
-    expect(performance.now() - startedAt).toBeLessThan(5_000)
     expect(refused.code).toBe('INVALID_INPUT')
     expect(refused.message).toMatch(
-      /^bodyText: takes too long at \{% for i\d in \(1\.\.1000\) %\} \(line 2, column \d+\)$/,
+      /^bodyText: takes too many steps at \{% for i\d in \(1\.\.1000\) %\} \(line 2, column \d+\)$/,
     )
     const huge = problemOf(() => checkTemplate(text({ bodyText: '{% for i in (1..999999999) %}x{% endfor %}' })))
     expect(huge.message).toContain('too long a list')

@@ -1,5 +1,6 @@
 import { UndefinedVariableError } from 'liquidjs'
 import { AppError } from '#platform/errors.ts'
+import { TOO_MANY_STEPS } from './engines.ts'
 import type { TemplatePart } from './templateText.ts'
 
 /** What liquidjs's errors tell besides their message. */
@@ -8,10 +9,9 @@ type LiquidFault = Error & { token: { getPosition(): number[]; getText(): string
 const LONGEST_QUOTE = 80
 
 /** Which limit was met, by what liquidjs says of it. */
-const LIMITS: readonly (readonly [RegExp, string])[] = [
-  [/^template render limit exceeded/, 'takes too long'],
-  [/^memory alloc limit exceeded/, 'makes too much text or too long a list'],
-  [/^parse length limit exceeded/, 'is too long'],
+const LIMITS: readonly (readonly [string, string])[] = [
+  [TOO_MANY_STEPS, 'takes too many steps'],
+  ['memory alloc limit exceeded', 'makes too much text or too long a list'],
 ]
 
 /**
@@ -21,7 +21,7 @@ const LIMITS: readonly (readonly [RegExp, string])[] = [
 export function explainTemplateError(error: unknown, part: TemplatePart): unknown {
   if (!isLiquidFault(error)) return error
   const [line = 1, column = 1] = error.token.getPosition()
-  const limit = LIMITS.find(([pattern]) => pattern.test(error.message))
+  const limit = findLimit(error)
   if (limit) return templateError(part, `${limit[1]} at ${quote(error.token.getText())}`, { line, column }, error)
   const variable = variableOf(error)
   if (variable) return templateError(part, `${variable} has no value here`, { line, column, variable }, error)
@@ -30,7 +30,7 @@ export function explainTemplateError(error: unknown, part: TemplatePart): unknow
 
 /** Whether rendering was ended because it would not have ended itself. */
 export function isLimitError(error: unknown): boolean {
-  return isLiquidFault(error) && LIMITS.some(([pattern]) => pattern.test(error.message))
+  return isLiquidFault(error) && findLimit(error) !== undefined
 }
 
 /** An AppError INVALID_INPUT that says where in which part. */
@@ -42,6 +42,10 @@ export function templateError(
 ): AppError {
   const message = `${part}: ${problem} (line ${place.line}, column ${place.column})`
   return new AppError('INVALID_INPUT', message, { cause, extensions: { field: part, ...place } })
+}
+
+function findLimit({ message }: LiquidFault) {
+  return LIMITS.find(([beginning]) => message.startsWith(beginning))
 }
 
 function variableOf(error: LiquidFault): string | null {
