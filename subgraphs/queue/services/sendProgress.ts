@@ -14,14 +14,18 @@ type Counts = { campaignId: string; queued: number; sending: number; sent: numbe
 
 const RATE_MINUTES = 10
 
+// A job may be done without its mail having left: it waits for another one, or will never leave.
+const HAS_SENT = `coalesce(result ->> 'outcome', 'sent') = 'sent'`
+const HAS_FAILED = `result ->> 'status' IN ('failed', 'bounced')`
+
 const COUNT = `
   WITH in_work AS MATERIALIZED (SELECT id FROM my_jobs_in_work() WHERE queue_name = 'email-sending')
   SELECT campaign_id AS "campaignId",
     count(*) FILTER (WHERE status = 'queued' AND id NOT IN (SELECT id FROM in_work))::int AS queued,
     count(*) FILTER (WHERE status = 'queued' AND id IN (SELECT id FROM in_work))::int AS sending,
-    count(*) FILTER (WHERE status = 'completed')::int AS sent,
-    count(*) FILTER (WHERE status = 'failed')::int AS failed,
-    count(*) FILTER (WHERE status = 'completed'
+    count(*) FILTER (WHERE status = 'completed' AND ${HAS_SENT})::int AS sent,
+    count(*) FILTER (WHERE status = 'failed' OR status = 'completed' AND ${HAS_FAILED})::int AS failed,
+    count(*) FILTER (WHERE status = 'completed' AND ${HAS_SENT}
       AND completed_at > clock_timestamp() - $3 * interval '1 minute')::int AS lately
   FROM jobs
   WHERE tenant_id = $1 AND campaign_id = ANY($2::uuid[]) AND queue_name = 'email-sending'

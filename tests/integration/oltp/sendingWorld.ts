@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Caller } from '#platform/caller/caller.ts'
 import { realSpan, setClock } from '#platform/clock.ts'
-import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 import { type OltpTier, SERVICE } from './oltpTier.ts'
 import { foundTenant, makeWorkspace, type Workspace } from './workspace.ts'
 
@@ -78,7 +77,7 @@ export async function makeSendingWorld(tier: OltpTier, parts: WorldParts = {}): 
 }
 
 /** Has the campaign send from `at` on, as a launch does. */
-export async function launch(tier: OltpTier, { tenantId, campaignId }: Workspace, at: Date): Promise<void> {
+export async function launch(tier: OltpTier, { tenantId, campaignId }: Named, at: Date): Promise<void> {
   const where = [tenantId, campaignId, at]
   await tier.db.systemSql.query(
     `UPDATE campaigns SET status = 'sending', started_at = $3, next_plan_at = $3 WHERE tenant_id = $1 AND id = $2`,
@@ -109,7 +108,7 @@ const BEGIN = `mutation ($input: BeginSendingInput!) { beginSending(input: $inpu
 const OPEN = 'mutation ($input: OpenAcceptWindowsInput!) { openAcceptWindows(input: $input) }'
 const FINISH = `mutation ($input: FinishSendingInput!) { finishSending(input: $input) { messageId status stale } }`
 
-type Named = { tenantId: string; campaignId: string }
+export type Named = { tenantId: string; campaignId: string }
 export type Begun = { tenantId: string; messageId: string; outcome: string; reason: string | null; attempt: number }
 
 /** Plans until there is nothing more to plan now; answers how many mails, and when to look again. */
@@ -193,4 +192,11 @@ export async function budgetsOf(tier: OltpTier, tenantId: string) {
   })
 }
 
-export { PLATFORM_TENANT }
+export function enrollmentsOf(tier: OltpTier, tenantId: string) {
+  return tier.db.system.campaignEnrollment.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })
+}
+
+/** What was promised of a tenant's address on a day, and what left by it. */
+export function addressLoadOf(tier: OltpTier, { addressId }: Workspace, day: string) {
+  return tier.db.system.smtpIpLoad.findFirst({ where: { smtpIpAddressId: addressId, day: new Date(day) } })
+}
