@@ -10,13 +10,19 @@ const EXTEND = `
 const END = `DELETE FROM worker_leases WHERE id IN (${LOCKED})`
 
 // A heartbeat or an acknowledgement under way holds the lease row: skip it, it is alive. Attempts are counted when they
-// end, and this is the end of one; a job that has none left is given up like any other that failed.
+// end, and this is the end of one; a job that has none left is given up like any other that failed. What the lease says
+// has not begun had none: it waits as before, unless somebody wanted it stopped.
 const REAP = `
   WITH expired AS (
     DELETE FROM worker_leases WHERE id IN (
       SELECT id FROM worker_leases WHERE expires_at < clock_timestamp()
       ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
-    RETURNING id, created_at, tenant_ids, job_ids
+    RETURNING id, queue_name, created_at, tenant_ids, job_ids, coalesce(unbegun, '{}') AS unbegun
+  ), stopped AS (
+    UPDATE jobs j SET status = 'cancelled', updated_at = clock_timestamp()
+    FROM expired e CROSS JOIN LATERAL unnest(e.tenant_ids, e.job_ids) WITH ORDINALITY AS h (tenant_id, id, place)
+    WHERE h.place = ANY (e.unbegun) AND j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
+      AND j.cancel_requested_at IS NOT NULL
   ), lost AS (
     UPDATE jobs j
     SET attempt_count = j.attempt_count + 1, started_at = h.created_at, updated_at = clock_timestamp(),
@@ -26,7 +32,8 @@ const REAP = `
           THEN clock_timestamp() END,
         last_error_message = $1, error_details = '{"name": "LeaseExpired"}'
     FROM (SELECT e.created_at, h.* FROM expired e
-          CROSS JOIN LATERAL unnest(e.tenant_ids, e.job_ids) AS h (tenant_id, id)) AS h
+          CROSS JOIN LATERAL unnest(e.tenant_ids, e.job_ids) WITH ORDINALITY AS h (tenant_id, id, place)
+          WHERE h.place <> ALL (e.unbegun)) AS h
     WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND j.status = 'queued'
     RETURNING j.*
   ), logged AS (
@@ -42,7 +49,8 @@ const REAP = `
     FROM lost WHERE status = 'failed'
   )
   SELECT (SELECT count(*)::int FROM expired) AS leases,
-    coalesce((SELECT array_agg(DISTINCT queue_name::text) FROM lost WHERE status = 'queued'), '{}') AS "readyQueues"`
+    ARRAY (SELECT queue_name::text FROM lost WHERE status = 'queued'
+           UNION SELECT queue_name FROM expired WHERE unbegun <> '{}') AS "readyQueues"`
 
 const LOST = 'the worker that ran it was not heard of again'
 
@@ -63,8 +71,8 @@ export async function endLeases(sql: Sql, leaseIds: readonly string[]): Promise<
 }
 
 /**
- * Takes away leases that were not renewed in time and returns their jobs to their queues; those out of attempts become
- * dead letters. Whoever held them can no longer acknowledge anything. Answers the queues that have work again.
+ * Takes away leases that were not renewed in time and returns their jobs to their queues: those that may have begun with an
+ * attempt less, those out of attempts as dead letters. Whoever held them can no longer acknowledge anything. Answers the queues that have work again.
  * Call it through `Reaper`, which knows when not to.
  */
 export async function reapLeases(sql: Sql): Promise<{ leases: number; readyQueues: string[] }> {

@@ -1,10 +1,12 @@
 import type { ClaimedJob } from './job.ts'
 import type { AnyTask, TaskItem } from './task.ts'
 
-type Options<Services> = {
+export type TaskLineOptions<Services> = {
   task: AnyTask<Services>
   isTrusted: (leaseId: string) => boolean
   isLost: (leaseId: string) => boolean
+  /** Whether jobs may begin now; if not, `pump` is called when they may. */
+  mayBegin: (jobs: readonly ClaimedJob[]) => boolean
   /** Jobs whose lease was lost before they began. */
   onLost: (jobs: ClaimedJob[]) => void
   /** Runs one batch to its end; never throws. */
@@ -13,7 +15,7 @@ type Options<Services> = {
 
 /** The jobs of one task waiting in a worker: gathers them into batches and runs so many at once. */
 export class TaskLine<Services> {
-  readonly #options: Options<Services>
+  readonly #options: TaskLineOptions<Services>
   readonly #size: number
   readonly #lingerMs: number
   readonly #concurrency: number
@@ -26,7 +28,7 @@ export class TaskLine<Services> {
   #isClosed = false
   #onIdle = () => {}
 
-  constructor(options: Options<Services>) {
+  constructor(options: TaskLineOptions<Services>) {
     this.#options = options
     const { batch = { size: 1, lingerMs: 0 }, concurrency = 10 } = options.task
     this.#size = batch.size
@@ -47,12 +49,16 @@ export class TaskLine<Services> {
     else if (this.#gathering.length > 0) this.#linger ??= setTimeout(() => this.#lingered(), this.#lingerMs)
   }
 
-  /** Starts what may start. Jobs whose lease is in doubt wait for the next heartbeat; those of a lost one are dropped. */
+  /**
+   * Starts what may start. Jobs whose lease is in doubt wait for the next heartbeat; those of a lost one are dropped; those
+   * that may not begin yet keep their turn.
+   */
   pump(): void {
     if (this.#isClosed) return
-    const { task, isTrusted, isLost, onLost, runBatch } = this.#options
+    const { task, isTrusted, isLost, mayBegin, onLost, runBatch } = this.#options
     let looks = this.#ready.length - this.#next
-    while (looks > 0 && this.#running < this.#concurrency) {
+    const first: TaskItem<unknown>[][] = []
+    while (looks > 0 && this.#running + first.length < this.#concurrency) {
       looks -= 1
       const batch = this.#take()
       const lost = batch.filter(({ job }) => isLost(job.leaseId))
@@ -63,16 +69,29 @@ export class TaskLine<Services> {
         this.#ready.push(held)
         continue
       }
+      if (!mayBegin(held.map(({ job }) => job))) {
+        first.push(held)
+        continue
+      }
       this.#running += 1
       void runBatch(task, held).then(() => this.#ended())
     }
+    if (first.length > 0) {
+      this.#ready = [...first, ...this.#ready.slice(this.#next)]
+      this.#next = 0
+    }
+  }
+
+  /** What has not begun. */
+  get waiting(): ClaimedJob[] {
+    return [...this.#ready.slice(this.#next).flat(), ...this.#gathering].map(({ job }) => job)
   }
 
   /** Takes back what has not begun: nothing more begins after this. */
   close(): ClaimedJob[] {
     this.#isClosed = true
     clearTimeout(this.#linger)
-    const waiting = [...this.#ready.slice(this.#next).flat(), ...this.#gathering].map(({ job }) => job)
+    const { waiting } = this
     this.#ready = []
     this.#next = 0
     this.#gathering = []
