@@ -72,7 +72,11 @@ const TEXTS: Record<string, string> = {
   jobType: 'refreshViews',
   queueName: 'analytics-processing',
   cronExpression: '0 3 * * *',
+  mimeType: 'text/csv',
 }
+
+/** What an input can't do without although each of its fields may be left out. */
+const NEEDED: Record<string, object> = { ImportLeadsInput: { csv: 'email\nsomeone@elsewhere.example\n' } }
 
 /**
  * A value for an input that is required and does not matter: what is required within it is filled too. `ids` gives the
@@ -89,7 +93,8 @@ export function fillInput(
   if (isEnumType(type)) return type.getValues()[0]?.name
   if (isInputObjectType(type)) {
     const required = Object.values(type.getFields()).filter(isRequiredInputField)
-    return Object.fromEntries(required.map((field) => [field.name, fillInput(field.type, field.name, ids, type.name)]))
+    const filled = required.map((field) => [field.name, fillInput(field.type, field.name, ids, type.name)])
+    return { ...NEEDED[type.name], ...Object.fromEntries(filled) }
   }
   switch (type.name) {
     case 'ID':
