@@ -22,7 +22,8 @@ export class MailboxRefused extends Error {}
 
 export type ImapTimeouts = { connect: number; greeting: number; silence: number; whole: number }
 
-export const IMAP_TIMEOUTS: ImapTimeouts = { connect: 10_000, greeting: 15_000, silence: 60_000, whole: 120_000 }
+/** The line is silent, too, while what came over it is stored. */
+export const IMAP_TIMEOUTS: ImapTimeouts = { connect: 10_000, greeting: 15_000, silence: 120_000, whole: 300_000 }
 
 /** Mails of one look, so that one mailbox keeps no other waiting; the rest comes with the next. */
 const MAILS_PER_LOOK = 500
