@@ -83,7 +83,7 @@ export function makeWorkspace(random: Random, plan: TenantPlan, { smtp, now }: {
   }
   return {
     tenant: { id: plan.tenantId, name: plan.name, slug: plan.slug, timezone: plan.timezone },
-    users: [{ ...plan.owner, roles: ['OWNER'] }, makeColleague(random, plan)],
+    users: [{ ...plan.owner, emailVerifiedAt: daysAgo(90), roles: ['OWNER'] }, makeColleague(random, plan)],
     companies: [company],
     domains,
     emailAccounts,

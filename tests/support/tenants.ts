@@ -12,7 +12,7 @@ export async function foundTenant(oltp: ServiceClient, tenant: DemoTenant): Prom
   const { id: userId, email, name } = DEMO_OWNERS[tenant]
   const input = {
     tenant: { id: DEMO_TENANTS[tenant], name: tenant, slug: tenant },
-    users: [{ id: userId, email, name, roles: ['OWNER'] }],
+    users: [{ id: userId, email, name, emailVerifiedAt: '2026-01-01T00:00:00Z', roles: ['OWNER'] }],
     companies: [{ id: plan.companyId, name: `${tenant} company` }],
     domains: [{ id: plan.domainId, companyId: plan.companyId, domain: `${tenant}.example` }],
     emailAccounts: [{ id: plan.emailAccountId, domainId: plan.domainId, email: plan.mailbox }],

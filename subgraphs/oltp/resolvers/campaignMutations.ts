@@ -14,6 +14,7 @@ import {
   reorderCampaignSteps,
   updateCampaignStep,
 } from '../services/campaignStepChanges.ts'
+import { sendTest } from '../services/testMails.ts'
 import { asEditor } from './callers.ts'
 
 /** Mutations of campaigns, their steps and leads. */
@@ -29,6 +30,7 @@ export const campaignMutations = {
   cancelCampaign: async (_, { input }, context) => ({ campaign: await cancelCampaign(asEditor(context), input) }),
   addCampaignLeads: (_, { input }, context) => addCampaignLeads(asEditor(context), input),
   removeCampaignLeads: (_, { input }, context) => removeCampaignLeads(asEditor(context), input),
+  sendTest: async (_, { input }, context) => ({ message: await sendTest(asEditor(context), input) }),
   addCampaignStep: async (_, { input }, context) => ({ step: await addCampaignStep(asEditor(context), input) }),
   updateCampaignStep: async (_, { input }, context) => ({ step: await updateCampaignStep(asEditor(context), input) }),
   reorderCampaignSteps: async (_, { input }, context) => ({

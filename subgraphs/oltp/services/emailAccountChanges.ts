@@ -13,6 +13,7 @@ import {
   type MailboxSecrets,
   readSecrets,
   replaceSecrets,
+  requirePair,
   secretPathOf,
 } from './emailAccountSecrets.ts'
 import { readEmail } from './leadInput.ts'
@@ -62,6 +63,7 @@ export async function createEmailAccount(context: Context, input: CreateEmailAcc
   const secrets = readSecrets(input)
   const settings = readConnection(context, input)
   requirePasswords(settings, secrets)
+  requirePair(secrets)
   const dailyLimit = readDailyLimit(input.dailyLimit ?? 50)
   const values = {
     ...settings,
@@ -77,13 +79,13 @@ export async function createEmailAccount(context: Context, input: CreateEmailAcc
     const domain = await lockRow<{ domain: string }>(tx, 'domains', domainId, ['domain'])
     if (!domain) throw new AppError('NOT_FOUND', 'domainId: there is no such domain')
     const email = readEmail(`${input.localPart.trim()}@${domain.domain}`, 'localPart')
-    const vaultKeyPath = secretPathOf(newId)
+    const vaultKeyPath = secrets.smtp === undefined ? null : secretPathOf(newId)
     const status = values.smtpSettings ? 'active' : 'pending'
     const row = { id: newId, domainId, email, status, vaultKeyPath, ...values, ...storedServers(settings) }
     if ((await insertRow(tx, 'email_accounts', row)) === 0) {
       throw new AppError('CONFLICT', 'localPart: there is a mailbox with this address')
     }
-    await keepSecrets(context, vaultKeyPath, secrets)
+    if (vaultKeyPath) await keepSecrets(context, vaultKeyPath, secrets)
     return { domainId, status, ...auditable(values) }
   })
   return getEmailAccount(context, id)

@@ -22,6 +22,16 @@ export function secretPathOf(id: string): string {
   return `mailboxes/${currentTenant()}/${id}`
 }
 
+/**
+ * Who has a place in the vault has a password for sending there.
+ * @throws AppError INVALID_INPUT
+ */
+export function requirePair({ smtp, imap }: MailboxSecrets): void {
+  if (imap !== undefined && smtp === undefined) {
+    throw new AppError('INVALID_INPUT', 'imapPassword: goes with a smtpPassword')
+  }
+}
+
 /** @throws AppError UNAVAILABLE without a vault */
 export async function keepSecrets(
   { vault }: Context,
@@ -35,6 +45,7 @@ export async function keepSecrets(
 /**
  * Puts what is given in place of what was there; answers the path. A path that is not the mailbox's own, as founding a
  * tenant may name one, is only read from.
+ * @throws AppError INVALID_INPUT for a first password that is not the one for sending
  */
 export async function replaceSecrets(
   context: Context,
@@ -44,6 +55,7 @@ export async function replaceSecrets(
   const { id, vaultKeyPath } = mailbox
   const own = secretPathOf(id)
   if (secrets.smtp === undefined && secrets.imap === undefined) return vaultKeyPath
+  if (vaultKeyPath === null) requirePair(secrets)
   if (vaultKeyPath && vaultKeyPath !== own) {
     const smtp = secrets.smtp ?? (await findSecret(context, vaultKeyPath))
     const imap = secrets.imap ?? (await findSecret(context, imapSecretPath(vaultKeyPath)))

@@ -120,7 +120,7 @@ test('a record that is missing, another one, doubled or without effect is wrong'
   expect(await statusWith({})).toBe('VERIFIED')
   expect(await statusWith({ spf: [`v=spf1 mx ${include} -all`] })).toBe('VERIFIED')
   expect(await statusWith({ dkim: [key.replace('; p=', ';p= ').replace('k=rsa;', '')] })).toBe('VERIFIED')
-  for (const changes of [
+  const wrong: Record<string, string[]>[] = [
     { ownership: ['penguinmails-verification=other'] },
     { ownership: [] },
     { spf: ['v=spf1 -all'] },
@@ -133,7 +133,8 @@ test('a record that is missing, another one, doubled or without effect is wrong'
     { dkim: [`${key.slice(0, -8)}AAAAAAA=`] },
     { dkim: [key.replace('k=rsa', 'k=ed25519')] },
     { dkim: [] },
-  ]) {
+  ]
+  for (const changes of wrong) {
     expect([changes, await statusWith(changes)]).toEqual([changes, 'FAILED'])
   }
   const row = await tier.db.system.domain.findFirstOrThrow({ where: { id } })

@@ -94,6 +94,7 @@ test('one that is not told how it sends waits for it; then its campaigns are pla
   const { value } = await create({ domainId, localPart: 'late' }, workspace)
   const { id: emailAccountId } = value.emailAccount
   expect(value.emailAccount).toMatchObject({ status: 'PENDING', smtp: null, imap: null, dailyLimit: 50 })
+  expect((await rowOf(emailAccountId)).vaultKeyPath).toBeNull()
   await tier.db.system.campaign.updateMany({ where: { tenantId }, data: { status: 'sending' } })
   const connected = await update({ emailAccountId, smtp: { ...SMTP, user: null } }, workspace)
   expect(connected.value.emailAccount).toMatchObject({ status: 'ACTIVE', smtp: { host: 'smtp.mail.example' } })
@@ -155,6 +156,7 @@ test('a server is a name or an address and a port; whoever logs in has a passwor
   }
   expect((await withParts({ smtp: SMTP })).message).toMatch(/^smtpPassword/)
   expect((await withParts({ imap: { ...IMAP, user: 'x' } })).message).toMatch(/^imapPassword/)
+  expect((await withParts({ imap: IMAP, imapPassword: 'x' })).message).toMatch(/^imapPassword/)
   for (const smtpPassword of ['', 'a\nb', 'a\0b', 'x'.repeat(1001)]) {
     const told = await withParts({ smtp: SMTP, smtpPassword })
     expect(told.code).toBe('INVALID_INPUT')

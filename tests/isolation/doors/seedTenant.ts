@@ -36,7 +36,7 @@ export async function foundTenant(platform: TestPlatform, plan: Plan): Promise<v
   const address = `10.${slug === 'demo' ? 1 : 2}.0.1`
   const input = {
     tenant: { id: tenantId, name: `${slug} tenant`, slug: `${slug}-tenant`, timezone: 'Europe/Berlin' },
-    users: [{ id: userId, email, name, givenName: `${slug} given`, roles: ['OWNER'] }],
+    users: [{ id: userId, email, name, givenName: `${slug} given`, emailVerifiedAt: daysAgo(5), roles: ['OWNER'] }],
     companies: [{ id: companyId, name: `${slug} company`, workspaceName: `${slug} workspace` }],
     domains: [{ id: domainId, companyId, domain: `${slug}.example`, isPrimary: true }],
     emailAccounts: [{ id: mailboxId, domainId, email: mailboxOf(slug), displayName: `${slug} sales` }],
