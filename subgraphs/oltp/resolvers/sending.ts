@@ -28,5 +28,5 @@ export const sendingMutations: Pick<
   beginSending: (_, { input }, context) => beginSending(asWorker(context), input.mails),
   openAcceptWindows: (_, { input }, context) => openAcceptWindows(asWorker(context), input.attempts),
   finishSending: (_, { input }, context) => finishSending(asWorker(context), input.mails),
-  settleStuckMail: (_, _args, context) => settleStuck(asWorker(context)),
+  settleStuckMail: (_, { olderThanMs }, context) => settleStuck(asWorker(context), olderThanMs ?? undefined),
 }
