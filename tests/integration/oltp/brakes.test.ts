@@ -4,7 +4,7 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes.ts'
 import { makeBounce, makeComplaint } from '../../support/mails.ts'
 import { ingest, messageIdOf, queueMails } from './inboxMails.ts'
-import { type OltpTier, startOltpTier, userOf } from './oltpTier.ts'
+import { type OltpTier, SERVICE, startOltpTier, userOf } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
 let tier: OltpTier
@@ -136,6 +136,27 @@ describe('a mailbox', () => {
       status: 'paused',
       pausedReason: '2 of 600 mails were complained of in the last 24 hours (0.33 %, limit 0.2 %)',
     })
+  })
+
+  test('is paused as well when servers refuse addresses on the way out', async () => {
+    await sendMails(30, demo, { campaignId: null })
+    const mails = (await queueMails(tier, demo, [null, null])).map((messageId) => ({
+      tenantId: demo.tenantId,
+      messageId,
+    }))
+    const begin = 'mutation ($input: BeginSendingInput!) { beginSending(input: $input) { outcome } }'
+    const begun = await tier.ask(begin, { input: { mails } }, SERVICE)
+    expect(begun.data.beginSending).toEqual([{ outcome: 'SEND' }, { outcome: 'SEND' }])
+    const finished = mails.map((mail) => ({
+      ...mail,
+      attempt: 1,
+      outcome: 'MAILBOX_UNKNOWN',
+      response: '550 5.1.1 no',
+    }))
+    const finish = 'mutation ($input: FinishSendingInput!) { finishSending(input: $input) { status } }'
+    expect((await tier.ask(finish, { input: { mails: finished } }, SERVICE)).errors).toBeUndefined()
+    const pausedReason = '2 of 32 mails bounced in the last 24 hours (6.25 %, limit 5 %)'
+    expect(await mailbox()).toMatchObject({ status: 'paused', pausedReason })
   })
 
   test('is stopped by the second of two transactions that each have one bounce too few', async () => {

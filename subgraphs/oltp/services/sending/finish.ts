@@ -6,6 +6,7 @@ import { readId } from '#platform/graph/ids.ts'
 import { groupBy } from '#platform/grouping.ts'
 import { appendOutbox, type OutboxEventInput } from '#platform/outbox/append.ts'
 import type { Context } from '../../context.ts'
+import { applyBrakes, holdBrakes } from '../brakes.ts'
 import { makeEmailEvent } from '../mailFlow/emailEvents.ts'
 import { localDay } from '../mailFlow/localDay.ts'
 import { suppress } from '../suppressions.ts'
@@ -86,6 +87,7 @@ async function finishForTenant(context: Context, asked: readonly FinishedMail[])
       return { facts, outcome, response: text, retry, status: statusAfter(outcome, retry) }
     })
     if (finished.length === 0) return []
+    const held = await holdBrakes(tx, finished.flatMap(brakingBy))
     await writeOutcomes(tx, finished, at)
     await countOutcomes(tx, finished, at)
     await appendOutbox(
@@ -103,6 +105,7 @@ async function finishForTenant(context: Context, asked: readonly FinishedMail[])
     await disconnectMailboxes(tx, refusedMailboxes(finished), { at, requestId })
     const unknown = finished.filter(({ outcome }) => outcome === 'unknown').map(({ facts }) => facts.mail)
     await recordUnknown(tx, unknown, { at, requestId, log })
+    await applyBrakes(tx, held, { at, requestId })
     return finished
   }
   const finished = await db.tenantSql.transaction(work, { retries: 3 })
@@ -189,6 +192,12 @@ function makeEvents({ facts, outcome, retry }: Finished, { at, requestId }: { at
   if (outcome === 'sent') events.push(makeEmailEvent({ eventType: 'sent', ...about }))
   else events.push(makeEmailEvent({ eventType: 'bounced', bounceType: 'hard', ...about }))
   return events
+}
+
+/** A refused address is a bounce as much as one that comes back: too many of them stop mailbox and campaign. */
+function brakingBy({ facts: { mail }, outcome }: Finished) {
+  if (outcome !== 'mailbox_unknown') return []
+  return [{ mailbox: { id: mail.emailAccountId }, campaignId: mail.campaignId }]
 }
 
 async function suppressUnknown(tx: Queryable, finished: readonly Finished[], at: Date): Promise<void> {
