@@ -48,6 +48,8 @@ export class TestPlatform {
   private readonly servers = new Map<Tier, TierServer>()
   private closeGateway: () => Promise<void> = async () => {}
   private closeWorker: () => Promise<void> = async () => {}
+  /** Of what else was started, in order. */
+  private readonly closers: (() => Promise<void>)[] = []
 
   constructor(parts: Pick<TestPlatform, 'databases' | 'settings'> & { dataDir: string }) {
     this.databases = parts.databases
@@ -76,6 +78,27 @@ export class TestPlatform {
   async stopWorker(): Promise<void> {
     await this.closeWorker()
     this.closeWorker = async () => {}
+  }
+
+  /** Opens the door for mail in this process; needs oltp and content. */
+  async startSmtpDoor(changes: ProcessSettings = {}): Promise<void> {
+    const { buildSmtpDoor } = await import('../../subgraphs/oltp/smtpDoor/app.ts')
+    const { smtpDoorConfig } = await import('../../subgraphs/oltp/smtpDoor/config.ts')
+    const config = parseConfig(smtpDoorConfig, { ...this.settings.smtpDoor, ...changes })
+    const { app, close } = buildSmtpDoor(config)
+    this.closers.push(close)
+    await app.listen(config)
+  }
+
+  /** Starts the sandbox in this process: it answers at the door and visits the gateway. `changes` are its rates. */
+  async startSandbox(changes: ProcessSettings = {}) {
+    const { buildSandbox } = await import('../../cli/sandbox/app.ts')
+    const { sandboxConfig } = await import('../../cli/sandbox/config.ts')
+    const config = parseConfig(sandboxConfig, { ...this.settings.sandbox, ...changes })
+    const sandbox = buildSandbox(config)
+    this.closers.push(sandbox.close)
+    await sandbox.app.listen(config)
+    return sandbox
   }
 
   /** Waits until analytics counts every event accepted before this call; needs all tiers and the worker. */
@@ -157,6 +180,7 @@ export class TestPlatform {
   }
 
   async stop(): Promise<void> {
+    for (const close of this.closers.splice(0).reverse()) await close()
     await this.stopGateway()
     await this.stopWorker()
     await Promise.all([...this.servers.keys()].map((tier) => this.stopTier(tier)))
@@ -186,6 +210,8 @@ export async function startPlatform({
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await findFreePort()])))
   const settings = localEnvironment(dataDir, ports, databaseSettings(databases))
   for (const process of Object.values(settings)) process.LOG_LEVEL = globalThis.process.env.TEST_LOG_LEVEL ?? 'silent'
+  // Nobody answers there: no test asks the world's DNS.
+  settings.oltp.DNS_SERVERS ??= '127.0.0.1:9'
   const platform = new TestPlatform({ databases, settings, dataDir })
   try {
     // One after the other: Jest cannot load two graphs of modules at once.

@@ -13,10 +13,12 @@ const SOURCES = {
   Domain: oltp('SELECT id AS value FROM domains WHERE tenant_id = $1'),
   EmailAccount: oltp('SELECT id AS value FROM email_accounts WHERE tenant_id = $1'),
   Lead: oltp('SELECT id AS value FROM leads WHERE tenant_id = $1'),
+  LeadStats: oltp('SELECT id AS value FROM tenants WHERE id = $1'),
   LeadImport: oltp('SELECT id AS value FROM lead_imports WHERE tenant_id = $1'),
   LeadExport: oltp('SELECT id AS value FROM lead_exports WHERE tenant_id = $1'),
   Template: oltp('SELECT id AS value FROM templates WHERE tenant_id = $1'),
   Campaign: oltp('SELECT campaign_id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
+  CampaignPreflight: oltp('SELECT campaign_id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
   CampaignSequenceStep: oltp('SELECT id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
   InboxMessageRef:
     oltp(`SELECT thread_id AS value FROM inbox_message_refs WHERE tenant_id = $1 AND direction = 'inbound'
@@ -37,6 +39,7 @@ const SOURCES = {
   QueueAlert: queue('SELECT alert_id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
   QueueAlertFiring: queue('SELECT id AS value FROM queue_alert_history WHERE $1::uuid IS NOT NULL'),
   'Campaign.name': oltp(`SELECT name AS value FROM campaigns WHERE tenant_id = $1 AND status = 'sending'`),
+  'Suppression.email': oltp('SELECT email AS value FROM suppressions WHERE tenant_id = $1 AND email IS NOT NULL'),
   'Lead.email': oltp('SELECT email AS value FROM leads WHERE tenant_id = $1'),
   'Template.name': oltp('SELECT name AS value FROM templates WHERE tenant_id = $1'),
   'Template.folder': oltp('SELECT folder AS value FROM templates WHERE tenant_id = $1'),
@@ -62,9 +65,11 @@ const BY_NAME: Record<string, Kind> = {
   domainId: 'Domain',
   emailAccountId: 'EmailAccount',
   leadId: 'Lead',
+  leadIds: 'Lead',
   templateId: 'Template',
   campaignId: 'Campaign',
   stepId: 'CampaignSequenceStep',
+  stepIds: 'CampaignSequenceStep',
   messageId: 'InboxMessageRef',
   threadId: 'InboxMessageRef',
   vpsInstanceId: 'VpsInstance',
@@ -109,6 +114,7 @@ const BY_COORDINATE: Record<string, Kind> = {
   'LeadFilter.search': 'Lead.email',
   'TemplateFilter.search': 'Template.name',
   'TemplateFilter.folder': 'Template.folder',
+  'SuppressionFilter.email': 'Suppression.email',
   'TemplateFilter.tag': 'Template.tag',
   'EmailAccountFilter.search': 'EmailAccount.email',
   'MessageFilter.search': 'InboxMessageRef.subject',
@@ -118,6 +124,7 @@ const BY_COORDINATE: Record<string, Kind> = {
 /** What has to stand beside some of them in the same input, or must not. */
 export const BESIDE: Record<string, object> = {
   'ImportLeadsInput.uploadId': { csv: undefined },
+  'SendTestInput.stepId': { templateId: undefined },
   'AuditLogFilter.resourceId': { resourceType: 'Campaign' },
   'PreviewTemplateInput.leadId': { subject: 'Hello', bodyText: '{{ lead.email }}' },
   'PreviewTemplateInput.emailAccountId': { subject: 'Hello', bodyText: '{{ sender.email }}' },

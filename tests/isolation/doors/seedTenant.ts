@@ -56,7 +56,7 @@ export async function foundTenant(platform: TestPlatform, plan: Plan): Promise<v
     ],
     subscription: {
       id: plan.subscriptionId,
-      planCode: 'starter',
+      planCode: 'professional',
       periodStartAt: daysAgo(10),
       periodEndAt: daysAgo(-20),
     },

@@ -73,10 +73,17 @@ const TEXTS: Record<string, string> = {
   queueName: 'analytics-processing',
   cronExpression: '0 3 * * *',
   mimeType: 'text/csv',
+  domain: 'shop.elsewhere.example',
 }
 
 /** What an input can't do without although each of its fields may be left out. */
-const NEEDED: Record<string, object> = { ImportLeadsInput: { csv: 'email\nsomeone@elsewhere.example\n' } }
+const NEEDED: Record<string, (ids: (coordinate: string) => unknown) => object> = {
+  ImportLeadsInput: () => ({ csv: 'email\nsomeone@elsewhere.example\n' }),
+  CreateTemplateInput: () => ({ bodyText: 'x' }),
+  AddSuppressionInput: () => ({ email: 'never@elsewhere.example' }),
+  AddCampaignStepInput: (ids) => ({ templateId: ids('AddCampaignStepInput.templateId') }),
+  SendTestInput: (ids) => ({ templateId: ids('SendTestInput.templateId') }),
+}
 
 /**
  * A value for an input that is required and does not matter: what is required within it is filled too. `ids` gives the
@@ -94,7 +101,7 @@ export function fillInput(
   if (isInputObjectType(type)) {
     const required = Object.values(type.getFields()).filter(isRequiredInputField)
     const filled = required.map((field) => [field.name, fillInput(field.type, field.name, ids, type.name)])
-    return { ...NEEDED[type.name], ...Object.fromEntries(filled) }
+    return { ...NEEDED[type.name]?.(ids), ...Object.fromEntries(filled) }
   }
   switch (type.name) {
     case 'ID':
