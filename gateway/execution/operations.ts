@@ -1,0 +1,105 @@
+import { type DocumentNode, GraphQLError, parse, specifiedRules, type ValidationRule, validate } from 'graphql'
+import { LRUCache } from 'lru-cache'
+import { compileOperation, type Operation, type OperationSetup } from './operation.ts'
+import { reservedNames } from './reservedNames.ts'
+
+/** What may be asked: looked at after parsing, before anything whose cost grows with what was written. */
+export type DocumentCheck = (document: DocumentNode) => readonly GraphQLError[]
+
+export type OperationsOptions<Context> = OperationSetup<Context> & {
+  /** Documents of more tokens are not parsed to their end. */
+  maxTokens: number
+  check?: DocumentCheck
+}
+
+/** Either an operation that can be run, or why there is none. */
+export type Found<Context> = { operation: Operation<Context> } | { errors: readonly GraphQLError[] }
+
+/** How many operations stay compiled, and how much text they may have in all; characters. */
+const MAX_OPERATIONS = 2_000
+const MAX_TEXT = 32 * 1024 * 1024
+
+const NAME = /^\w*$/
+
+const RULES: readonly ValidationRule[] = [...specifiedRules, reservedNames]
+
+/** The operations of one supergraph, each compiled when it is first asked for and then kept. */
+export class Operations<Context> {
+  private readonly options: OperationsOptions<Context>
+  private readonly byText = new LRUCache<string, Found<Context>>({
+    max: MAX_OPERATIONS,
+    maxSize: MAX_TEXT,
+    sizeCalculation: (_found, text) => text.length + 1,
+  })
+  private readonly byDocument = new WeakMap<DocumentNode, Map<string, Found<Context>>>()
+
+  constructor(options: OperationsOptions<Context>) {
+    this.options = options
+  }
+
+  /** The operation of a text as a client sent it. */
+  findByText(query: string, operationName: string | undefined): Found<Context> {
+    if (operationName !== undefined && !NAME.test(operationName)) return this.compileText(query, operationName)
+    // No name holds a line break, so no text can pass for another.
+    const key = `${operationName ?? ''}\n${query}`
+    const known = this.byText.get(key)
+    if (known) return known
+    const found = this.compileText(query, operationName)
+    // What was refused is cheap to refuse again, and need not push out what is asked often.
+    if ('operation' in found) this.byText.set(key, found)
+    return found
+  }
+
+  /** The operation of a document that someone else has parsed. */
+  findByDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
+    const known = this.byDocument.get(document) ?? new Map<string, Found<Context>>()
+    this.byDocument.set(document, known)
+    const found = known.get(operationName ?? '') ?? this.compileDocument(document, operationName)
+    if ('operation' in found) known.set(operationName ?? '', found)
+    return found
+  }
+
+  private compileText(query: string, operationName: string | undefined): Found<Context> {
+    let document: DocumentNode
+    try {
+      document = parse(query, { maxTokens: this.options.maxTokens })
+    } catch (error) {
+      return { errors: [asParseError(error)] }
+    }
+    return this.findByDocument(document, operationName)
+  }
+
+  private compileDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
+    const { supergraph, check } = this.options
+    const refusals = check?.(document) ?? []
+    if (refusals.length > 0) return { errors: refusals }
+    const faults = validate(supergraph.apiSchema, document, RULES, { maxErrors: 100 })
+    if (faults.length > 0) return { errors: faults.map((fault) => withCode(fault, 'GRAPHQL_VALIDATION_FAILED')) }
+    try {
+      return { operation: compileOperation(document, operationName, this.options) }
+    } catch (error) {
+      if (error instanceof GraphQLError) return { errors: [error] }
+      throw error
+    }
+  }
+}
+
+function withCode(error: GraphQLError, code: string): GraphQLError {
+  const { nodes, source, positions, path, originalError, extensions } = error
+  return new GraphQLError(error.message, {
+    nodes,
+    source,
+    positions,
+    path,
+    originalError,
+    extensions: { ...extensions, code },
+  })
+}
+
+/** Text that is nested so deeply that reading it exhausts the stack is as unreadable as any other. */
+function asParseError(error: unknown): GraphQLError {
+  if (error instanceof GraphQLError) return withCode(error, 'GRAPHQL_PARSE_FAILED')
+  if (error instanceof RangeError)
+    return new GraphQLError(error.message, { extensions: { code: 'GRAPHQL_PARSE_FAILED' } })
+  throw error
+}

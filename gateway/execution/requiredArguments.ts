@@ -1,0 +1,3 @@
+export function separateRequiredArguments(sdl: string): string {
+  return sdl
+}
