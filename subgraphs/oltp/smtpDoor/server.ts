@@ -24,6 +24,8 @@ export type MailServerOptions = {
 
 /** As many as RFC 5321 has every server take. */
 const MAX_RECIPIENTS = 100
+/** Unknown recipients after which a client is no sender, but one that tries out names. */
+const MAX_UNKNOWN = 20
 const TICK_MS = 20
 
 /** The door's SMTP or LMTP side. Receives for mailboxes that `find` finds and for nobody else; nobody can log in. */
@@ -32,6 +34,7 @@ export class MailServer {
   readonly #server: SMTPServer
   /** The mailboxes of the recipients that a mail was accepted for, by their address as the server keeps it. */
   readonly #promised = new WeakMap<SMTPServerEnvelope, Map<string, Recipient>>()
+  readonly #unknown = new WeakMap<SMTPServerSession, number>()
   /** Ids of sessions with a mail under way. */
   readonly #busy = new Set<string>()
 
@@ -51,7 +54,7 @@ export class MailServer {
       maxRecipients: MAX_RECIPIENTS,
       socketTimeout: options.idleMs,
       onRcptTo: ({ address }, session, answer) => {
-        void this.#promise(address, session.envelope).then(answer)
+        void this.#promise(address, session).then(answer)
       },
       onData: (stream, session, answer) => {
         void this.#receive(stream, session).then((refusal) => {
@@ -86,7 +89,7 @@ export class MailServer {
     // An answer just given is still on its way out.
     await sleep(TICK_MS)
     this.#dismiss(() => true)
-    await Promise.race([closed, sleep(500)])
+    await Promise.race([closed, sleep(500, undefined, { ref: false })])
   }
 
   #dismiss(isMeant: (connection: { id: string }) => boolean): void {
@@ -95,12 +98,13 @@ export class MailServer {
     }
   }
 
-  async #promise(address: string, envelope: SMTPServerEnvelope): Promise<Refusal | null> {
+  async #promise(address: string, session: SMTPServerSession): Promise<Refusal | null> {
     const { find, metrics, log } = this.#options
+    const { envelope } = session
     try {
       const recipient = await find(address)
       metrics.countRecipient(recipient ? 'accepted' : 'unknown')
-      if (!recipient) return unknownMailbox()
+      if (!recipient) return this.#refuseUnknown(session)
       const promised = this.#promised.get(envelope) ?? new Map<string, Recipient>()
       this.#promised.set(envelope, promised.set(address, recipient))
       return null
@@ -109,6 +113,13 @@ export class MailServer {
       log.warn({ err: error }, 'a recipient could not be looked up')
       return comeLater()
     }
+  }
+
+  #refuseUnknown(session: SMTPServerSession): Refusal {
+    const count = (this.#unknown.get(session) ?? 0) + 1
+    this.#unknown.set(session, count)
+    // The server hangs up by itself after a 421.
+    return count > MAX_UNKNOWN ? makeRefusal(421, 'too many unknown recipients') : unknownMailbox()
   }
 
   /** One refusal or none for the mail; in LMTP an answer for each recipient. */

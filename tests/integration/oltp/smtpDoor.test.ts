@@ -246,6 +246,16 @@ describe('who is not ours', () => {
     expect((await send(mailbox(gone))).code).toBe(550)
   })
 
+  test('is tried out by name no more than twenty times', async () => {
+    const talk = await talkSmtp(smtpPort())
+    await talk.say('EHLO test.example')
+    await talk.say('MAIL FROM:<someone@elsewhere.example>')
+    const replies: string[] = []
+    for (let n = 0; n < 21; n++) replies.push(await talk.say(`RCPT TO:<name${n}@${demo.domain}>`))
+    expect(replies.map((reply) => reply.slice(0, 3))).toEqual([...Array(20).fill('550'), '421'])
+    await talk.ended
+  })
+
   test('costs one statement a recipient to find out', async () => {
     const before = door.db.statements.total
     const talk = await talkSmtp(smtpPort())
