@@ -18,7 +18,7 @@ type Room = {
 }
 
 /** Connections are opened by platform/database alone: elsewhere these may be named as types, never made. */
-const DRIVERS = /^(pg|@prisma\/(client|adapter-pg)|ioredis)(\/|$)/
+const DRIVERS = /^(pg|@prisma\/(client|adapter-pg))(\/|$)/
 const opensConnections = ({ specifier, typeOnly }: Import) =>
   !typeOnly && /^(pg|@prisma\/adapter-pg)(\/|$)/.test(specifier)
 
@@ -46,8 +46,11 @@ const ROOMS: readonly Room[] = [
   },
 ]
 
-/** Source folders in which only what production installs may be imported. `platform` holds build tools as well. */
-const RUNTIME_ROOMS = /^(subgraphs|gateway)\//
+/**
+ * Source folders in which only what production installs may be imported. `platform` holds build tools as well, and what
+ * runs in a browser is bundled before.
+ */
+const RUNTIME_ROOMS = /^(subgraphs\/|gateway\/(?!explorer\/browser\/))/
 
 /** Prisma's engine is a file inside a package that its exports hide: it is loaded by a path made at run time. */
 const LOADS_BY_PATH = 'platform/prisma/engine/'

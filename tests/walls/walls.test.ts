@@ -47,7 +47,7 @@ describe('a planted breach is caught', () => {
     ['a tier', 'platform/outbox/relay.ts', "import { x } from '../../subgraphs/queue/engine/claim.ts'"],
     ["a tier's client", 'platform/outbox/relay.ts', "import { PrismaClient } from '#prisma/queue'"],
     ['a database', 'gateway/app.ts', "import { TenantPool } from '#platform/database/tenantPool.ts'"],
-    ['a driver', 'gateway/app.ts', "import { Redis } from 'ioredis'"],
+    ['a driver', 'gateway/app.ts', "import pg from 'pg'"],
   ])('%s', (_what, file, source) => {
     const [, specifier] = /'([^']+)'/.exec(source) ?? [undefined, '<computed>']
     expect(plant(file, source)).toEqual([`${file} ${specifier}`])
