@@ -2,12 +2,16 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '#platform/errors.ts'
+import { drainBody } from '#platform/httpDrain.ts'
 
 /** What is passed on of a request, and of its answer. Nothing else of either leaves. */
 const ASKED = ['content-type', 'content-length'] as const
 const ANSWERED = [
   ...['content-type', 'content-length', 'content-disposition', 'cache-control', 'x-content-type-options'],
 ] as const
+
+/** Of a body that nobody takes, bytes: who sends more is cut off. */
+const MOST_DROPPED = 100 * 1024 * 1024
 
 /** A side that says nothing for so long has gone. */
 const SILENT_MS = 30_000
@@ -38,17 +42,18 @@ async function passOn(url: URL, { method, headers, raw }: FastifyRequest): Promi
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest
   const outgoing = send(url, { method, headers: pick(headers, ASKED) })
   outgoing.setTimeout(SILENT_MS, () => outgoing.destroy(new Error('the content tier says nothing')))
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    outgoing.on('response', resolve)
-    outgoing.on('error', reject)
-  })
-  raw.pipe(outgoing)
-  raw.on('close', () => raw.complete || outgoing.destroy(new Error('the client has gone')))
-  // The rest of what the tier does not take is dropped: a sender that is cut off would not hear why.
-  outgoing.on('close', () => raw.unpipe(outgoing).resume())
-  return answered.catch((cause: unknown) => {
+  raw.once('aborted', () => outgoing.destroy(new Error('the client has gone')))
+  try {
+    return await new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.on('response', resolve)
+      outgoing.on('error', reject)
+      raw.pipe(outgoing)
+    })
+  } catch (cause) {
+    raw.unpipe(outgoing)
+    await drainBody(raw, MOST_DROPPED)
     throw new AppError('UNAVAILABLE', 'the content tier does not answer', { cause, extensions: { tier: 'content' } })
-  })
+  }
 }
 
 function answerWith(answer: IncomingMessage, reply: FastifyReply) {

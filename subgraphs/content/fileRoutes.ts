@@ -1,33 +1,34 @@
 import type { FastifyInstance } from 'fastify'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
+import { drainBody } from '#platform/httpDrain.ts'
 import type { AccessRecorder } from './services/accessRecorder.ts'
 import type { FileLinks } from './services/files/fileLinks.ts'
 import { streamFile } from './services/files/fileStreams.ts'
 import { batchFiles, type FileStore } from './services/files/storedFiles.ts'
 import { receiveUpload } from './services/uploads.ts'
 
-type Parts = FileStore & { links: FileLinks; accesses: AccessRecorder }
+type Parts = FileStore & { links: FileLinks; accesses: AccessRecorder; maxUploadBytes: number }
 
 /**
  * The addresses under which files come and go, a part at a time whatever their size. Whoever has one may use it: it was
  * signed by this tier for one file and a short time, and names the tenant.
  */
 export function addFileRoutes(app: FastifyInstance, parts: Parts) {
-  const { db, links, accesses } = parts
+  const { db, links, accesses, maxUploadBytes } = parts
   app.register(async (files) => {
     // The body is taken as it comes, whatever it says it is.
     files.removeAllContentTypeParsers()
     files.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
     files.put<{ Params: { '*': string } }>('/files/*', async ({ params, raw }, reply) => {
-      const { tenantId, target } = links.read(params['*'], 'put')
       try {
-        // The rest of what is refused is read and dropped: a sender that is cut off would not hear why.
+        const { tenantId, target } = links.read(params['*'], 'put')
         const bytes = raw.iterator({ destroyOnReturn: false })
         await runAsTenant(tenantId, () => receiveUpload(parts, target, bytes))
-      } finally {
-        raw.resume()
+      } catch (error) {
+        await drainBody(raw, maxUploadBytes)
+        throw error
       }
       return reply.code(204).send()
     })

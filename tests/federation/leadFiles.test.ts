@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import type { TokenSubject } from '#platform/caller/developmentToken.ts'
@@ -23,17 +25,10 @@ afterAll(async () => {
   await platform?.stop()
 })
 
-const CREATE_UPLOAD = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { path upload { id state } } }`
-const FINALIZE = `mutation ($input: FinalizeUploadInput!) { finalizeUpload(input: $input) {
-  upload { id state file { filename mimeType sizeBytes downloadPath } } } }`
-const IMPORT = `mutation ($input: ImportLeadsInput!) { importLeads(input: $input) { leadImport { id status fileName } } }`
-const CANCEL = `mutation ($input: CancelImportInput!) { cancelImport(input: $input) { leadImport { id status } } }`
-const IMPORT_JOB = `query ($id: ID!) { importJob(id: $id) {
-  status rowCount createdCount updatedCount duplicateCount suppressedCount errorCount totalBytes readBytes
-  problem { code message } errors { totalCount nodes { rowNumber code message rowText } } } }`
-const EXPORT = `mutation ($input: ExportLeadsInput!) { exportLeads(input: $input) { leadExport { id status } } }`
-const EXPORT_JOB = `query ($id: ID!) { exportJob(id: $id) {
-  status rowCount problem { code } file { filename mimeType sizeBytes downloadPath } } }`
+const operation = (name: string) => readFileSync(`operations/${name}.graphql`, 'utf8')
+const [CREATE_UPLOAD, FINALIZE] = [operation('createUpload'), operation('finalizeUpload')]
+const [IMPORT, CANCEL, IMPORT_JOB] = [operation('importLeads'), operation('cancelImport'), operation('importJob')]
+const [EXPORT, EXPORT_JOB] = [operation('exportLeads'), operation('exportJob')]
 const LEADS = `query ($search: String) { leads(first: 100, filter: { search: $search }) {
   nodes { email name company title custom } } }`
 
@@ -124,6 +119,27 @@ describe('a file goes up and comes down through the gateway', () => {
     expect(rows).toEqual([{ count: 0 }])
     expect((await put(path, good)).status).toBe(204)
     expect((await finalize(upload.id)).upload.state).toBe('FINALIZED')
+  })
+
+  test('a sender that breaks off leaves nothing behind, and one who finds the tier away is told', async () => {
+    const whole = Buffer.alloc(8_000_000, 'x')
+    const { path, upload } = await announce(whole)
+    const half = request(at(path), { method: 'PUT', headers: { 'content-length': whole.length } })
+    half.on('error', () => {})
+    half.write(whole.subarray(0, 4_000_000))
+    const content = new pg.Pool({ connectionString: platform.databases.content.systemUrl })
+    const stored = async () => {
+      const text = 'SELECT count(*)::int FROM stored_files WHERE storage_key LIKE $1'
+      return (await content.query(text, [`upload/${upload.id}%`])).rows[0].count
+    }
+    await eventually(stored, (count) => count === 1)
+    half.destroy()
+    await eventually(stored, (count) => count === 0)
+    await content.end()
+    await platform.stopTier('content')
+    expect((await put(path, whole)).status).toBe(503)
+    await platform.startTier('content')
+    expect((await put(path, whole)).status).toBe(204)
   })
 
   test('an address that was tampered with, or is for something else, leads nowhere', async () => {
@@ -330,6 +346,20 @@ describe('a list of leads is imported', () => {
     const { rows } = await oltp.query(`SELECT id FROM lead_imports WHERE status = 'completed' LIMIT 1`)
     expect((await ask(CANCEL, { input: { id: rows[0].id } })).code).toBe('CONFLICT')
   })
+})
+
+test('imports and exports are listed, each tenant’s own, exports to those who may', async () => {
+  const [imports, exports] = [operation('leadImports'), operation('leadExports')]
+  for (const role of ['owner', 'admin', 'manager', 'employee', 'viewer']) {
+    const { data, code } = await ask(imports, { first: 2 }, as(role))
+    expect(code).toBeUndefined()
+    expect(data.leadImports.nodes).toHaveLength(2)
+    expect((await ask(exports, {}, as(role))).code).toBe(
+      ['employee', 'viewer'].includes(role) ? 'FORBIDDEN' : undefined,
+    )
+  }
+  expect((await ask(imports, {}, RIVAL)).data.leadImports.nodes).toEqual([])
+  expect((await ask(exports, {}, RIVAL)).data.leadExports.nodes).toEqual([])
 })
 
 describe('a job that dies', () => {
