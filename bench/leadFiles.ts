@@ -2,9 +2,9 @@
  * How fast lists of leads are imported and exported, and what memory that takes.
  *
  * The whole platform in processes of its own. A list is uploaded through the gateway, imported twice (new leads, then the
- * same with updates) and exported; the memory of the worker and of the tiers is read ten times a second meanwhile, and
- * shown for each fifth of the work,
- * beside the processor time they took (the database's own is not in it). After `--`: `--rows 100000`.
+ * same with updates) and exported. The memory of the worker and of the tiers is read ten times a second meanwhile and
+ * shown for each fifth of the work, with the processor time they took (the database's own is not in it).
+ * After `--`: `--rows 100000`.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -31,7 +31,13 @@ if (!Number.isSafeInteger(rows) || rows < 1 || rows > 1_000_000) {
   process.exit(1)
 }
 
-type Job = { status: string; rowCount: number; problem: { message: string } | null }
+type Job = {
+  status: string
+  rowCount: number
+  createdCount?: number
+  updatedCount?: number
+  problem: { message: string } | null
+}
 type Sample = Record<(typeof WATCHED)[number], { memory: number; seconds: number }>
 
 console.log(machineLine())
@@ -44,7 +50,10 @@ try {
   const made = await measure('import, all new', IMPORT, IMPORTED, { uploadId })
   const changed = await measure('import again, all updated', IMPORT, IMPORTED, { uploadId, updateExisting: true })
   const written = await measure('export', EXPORT, EXPORTED, {})
-  console.log(JSON.stringify({ made, changed, written: { status: written.status, rowCount: written.rowCount } }))
+  const [created, updated, exported] = [made.createdCount, changed.updatedCount, written.rowCount]
+  if (created !== rows || updated !== rows || exported !== rows) {
+    throw new Error(`of ${rows} rows ${created} were created, ${updated} updated, ${exported} exported`)
+  }
 } catch (error) {
   console.error(error)
   process.exitCode = 1

@@ -26,7 +26,23 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
     source_message_id: plan.messageId,
   })
 
+  const fileKey = `lead-export/${slug} file`
+  const list = { ...own, content_storage_key: fileKey }
+  await oltp('lead_imports', { ...list, file_name: `${slug} leads.csv`, status: 'running', error_count: 1 })
+  const refused = { code: 'invalid_email', message: 'is not an address', row_text: `${slug} nobody` }
+  await oltp('lead_import_errors', { tenant_id: tenantId, lead_import_id: own.id, row_number: 1, ...refused })
+  await oltp('lead_exports', { ...list, status: 'completed', row_count: 3, filter: { search: `${slug} search` } })
+
   const content = writer(systems.content)
+  const file = { tenant_id: tenantId, storage_key: fileKey }
+  await content('stored_files', {
+    ...{ ...file, filename: `${slug} leads out.csv`, mime_type: 'text/csv', state: 'complete', part_count: 1 },
+    ...{ size_bytes: 9, keep_days: 7, expires_at: daysAgo(-7), completed_at: daysAgo(0) },
+  })
+  const part = { position: 0, key_version: 1, codec: 'identity', cipher: 'aes_256_gcm', raw_size_bytes: 9 }
+  await content('stored_file_parts', {
+    ...{ ...file, ...part, stored_size_bytes: 5, hash: Buffer.alloc(32, slug), bytes: Buffer.from(slug) },
+  })
   await content('compression_dictionaries', {
     ...own,
     codec: 'zstd',
