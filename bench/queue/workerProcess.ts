@@ -12,6 +12,7 @@ let ours: Awaited<ReturnType<typeof openOurs>> | undefined
 
 process.on('message', async (order: Order) => {
   if (order === 'work') {
+    ran = 0
     stop = (await ours?.work(() => void ran++)) ?? stop
   } else if (order === 'stop') {
     await stop()

@@ -6,22 +6,26 @@ import { untilDone } from './jobCount.ts'
 import type { Ours, OursOptions } from './ours.ts'
 import type { Answer, Order } from './workerProcess.ts'
 
-/** One queue served by one worker process and by several, from the word to begin until all is completed. */
+/**
+ * One queue served by one worker process and by several, from the word to begin until all is completed. The processes stay
+ * from round to round, as a worker's do: one that has just started spends its first jobs on compiling itself.
+ */
 export async function measureWorkerProcesses(
   ours: Ours,
   { rounds, jobs, counts, options }: { rounds: number; jobs: number; counts: readonly number[]; options: OursOptions },
 ) {
   const entrants = counts.map((count) => ({ name: count === 1 ? '1 worker' : `${count} workers`, count }))
-  return alternate(entrants, rounds, async ({ name, count }) => {
-    await ours.clear()
-    await fill(ours, jobs)
-    const workers = await Promise.all(Array.from({ length: count }, () => startWorker(options)))
-    try {
+  const processes = await Promise.all(Array.from({ length: Math.max(...counts) }, () => startWorker(options)))
+  try {
+    return await alternate(entrants, rounds, async ({ name, count }) => {
+      await ours.clear()
+      await fill(ours, jobs)
+      const workers = processes.slice(0, count)
       const round = await time(jobs, () => {
         for (const worker of workers) worker.send('work' satisfies Order)
         return untilDone({ name, isDone: ours.isDone })
       })
-      const ran = await Promise.all(workers.map(stopWorker))
+      const ran = await Promise.all(workers.map(stopWorking))
       const total = ran.reduce((sum, one) => sum + one, 0)
       const unfinished = await ours.countUnfinished()
       if (total !== jobs || unfinished > 0) {
@@ -29,10 +33,10 @@ export async function measureWorkerProcesses(
       }
       // The work is done elsewhere: this process' own CPU time says nothing.
       return { ...round, cpuMs: Number.NaN }
-    } finally {
-      for (const worker of workers) worker.kill('SIGKILL')
-    }
-  })
+    })
+  } finally {
+    for (const worker of processes) worker.kill('SIGKILL')
+  }
 }
 
 async function startWorker(options: OursOptions): Promise<ChildProcess> {
@@ -42,7 +46,7 @@ async function startWorker(options: OursOptions): Promise<ChildProcess> {
   return worker
 }
 
-async function stopWorker(worker: ChildProcess): Promise<number> {
+async function stopWorking(worker: ChildProcess): Promise<number> {
   worker.send('stop' satisfies Order)
   const answer = await answerOf(worker)
   return 'ran' in answer ? answer.ran : 0
