@@ -15,6 +15,7 @@ import {
   findCompanyMailboxes,
   findPlannedSteps,
   type PlannedStep,
+  planKey,
   type SendingMailbox,
 } from './sending/campaignFacts.ts'
 
@@ -66,7 +67,7 @@ async function checkCampaign(sql: Queryable, campaign: CampaignFacts): Promise<P
     sender: { email: sender.email, name: sender.displayName },
     company: { name: campaign.companyName },
   })
-  const planRoom = await findPlanRoom(sql, campaign)
+  const planRoom = await findPlanRoom(sql, campaign, at)
 
   const mailable = counts.leads - counts.suppressed
   const plannedMailCount = mailable * emails.length
@@ -114,9 +115,9 @@ function usedMailboxes(mailboxes: SendingMailbox[], emails: readonly PlannedStep
   return mailboxes.filter(({ id }) => named.has(id))
 }
 
-async function findPlanRoom(sql: Queryable, { plan }: CampaignFacts): Promise<number | null> {
+async function findPlanRoom(sql: Queryable, { plan }: CampaignFacts, at: Date): Promise<number | null> {
   if (!plan) return null
-  const key = { scope: 'plan' as const, scopeId: plan.id, day: plan.periodDay }
+  const key = planKey(plan, at)
   const budgets = await findBudgets(sql, [key])
   return Math.max(0, plan.maxEmails - budgets.of(key).reserved)
 }

@@ -1,9 +1,11 @@
 import type { Role } from '#graphql/oltp'
+import { now } from '#platform/clock.ts'
 import { findPage } from '#platform/database/pages.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
+import { periodAt } from './planPeriod.ts'
 import type { SubscriptionRow, TenantRow } from './rows.ts'
 
 const ROLES: readonly string[] = ['owner', 'admin', 'manager', 'employee', 'viewer'] satisfies Role[]
@@ -48,9 +50,10 @@ export function findCompanies(db: Database, page: PageInput) {
   return findPage(db.tenant.company, { ...page, where: { deletedAt: null }, sort: NEWEST_FIRST })
 }
 
-/** The tenant's subscription, unless cancelled. */
+/** The tenant's subscription, unless cancelled, with the period that is now. */
 export async function findSubscription(db: Database): Promise<SubscriptionRow | null> {
-  return await db.tenant.subscription.findFirst({ where: { status: { not: 'cancelled' } } })
+  const subscription = await db.tenant.subscription.findFirst({ where: { status: { not: 'cancelled' } } })
+  return subscription && { ...subscription, ...periodAt(subscription, now()) }
 }
 
 /** Plans that can be subscribed to, smallest first. */

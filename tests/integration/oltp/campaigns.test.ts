@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
 import { auditedActs, makeAsk } from './asking.ts'
 import { foundLaunchable, writeLeads, writeMail } from './launchable.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier } from './oltpTier.ts'
@@ -241,9 +242,10 @@ describe('the life of a campaign', () => {
   test('a plan that is used up is a limit reached', async () => {
     const workspace = await foundLaunchable(tier)
     const { tenantId, campaignId } = workspace
-    const { id, periodStartAt } = await tier.db.system.subscription.findFirstOrThrow({ where: { tenantId } })
+    const subscription = await tier.db.system.subscription.findFirstOrThrow({ where: { tenantId } })
+    const day = new Date(periodDay(subscription, new Date()))
     await tier.db.system.sendingBudget.create({
-      data: { tenantId, scope: 'plan', scopeId: id, day: periodStartAt, reserved: 10_000 },
+      data: { tenantId, scope: 'plan', scopeId: subscription.id, day, reserved: 10_000 },
     })
     const told = await launch({ campaignId }, workspace)
     expect(told.code).toBe('LIMIT_REACHED')

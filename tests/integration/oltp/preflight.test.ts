@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
+import { periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
 import { makeAsk } from './asking.ts'
 import { foundLaunchable, writeLeads } from './launchable.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier } from './oltpTier.ts'
@@ -144,8 +145,9 @@ test('limits: of the plan, of a mailbox that warms up, of an address, of the cam
   const workspace = await foundLaunchable(tier)
   const { tenantId, campaignId, addressId } = workspace
   await enroll(workspace, await writeLeads(tier, workspace, 99))
-  const { id: scopeId, periodStartAt: day } = await system.subscription.findFirstOrThrow(inTenant(workspace))
-  const key = { tenantId, scope: 'plan', scopeId, day }
+  const subscription = await system.subscription.findFirstOrThrow(inTenant(workspace))
+  const day = new Date(periodDay(subscription, new Date()))
+  const key = { tenantId, scope: 'plan', scopeId: subscription.id, day }
   await system.sendingBudget.create({ data: { ...key, reserved: 9_940 } })
   expect((await preflight(workspace)).value).toMatchObject({ planRoom: 60, expectedFinishAt: null, canLaunch: true })
   expect(await findingsOf(workspace)).toEqual([

@@ -70,7 +70,7 @@ describe('who is asking', () => {
       status: 'ACTIVE',
       plan: { code: 'starter' },
       nextPlan: null,
-      periodEndAt: '2026-12-01T00:00:00.000Z',
+      periodEndAt: new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 1)).toISOString(),
     })
   })
 })

@@ -1,6 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { localDay } from '../mailFlow/localDay.ts'
+import { type AgreedPeriod, periodDay } from '../planPeriod.ts'
 import type { TemplateText } from '../rendering/templateText.ts'
 import type { BudgetKey } from './budgets.ts'
 import type { AddressFacts, MailboxFacts } from './caps.ts'
@@ -21,7 +22,7 @@ export type CampaignFacts = {
   nextPlanAt: Date | null
   pausedReason: string | null
   /** Mails of the tenant's plan, if it limits them, and how they are counted. */
-  plan: { id: string; periodDay: string; maxEmails: number } | null
+  plan: ({ id: string; maxEmails: number } & AgreedPeriod) | null
 }
 
 /** A step with what it sends. */
@@ -53,7 +54,7 @@ const CAMPAIGNS = `
     c.sending_window AS "sendingWindow", coalesce(c.timezone, t.timezone) AS timezone, t.timezone AS "tenantTimezone",
     c.started_at AS "startedAt", c.scheduled_at AS "scheduledAt", c.next_plan_at AS "nextPlanAt",
     c.paused_reason AS "pausedReason", s.id AS "subscriptionId", s.period_start_at AS "periodStartAt",
-    p.max_emails_per_month AS "maxEmails"
+    s.period_end_at AS "periodEndAt", p.max_emails_per_month AS "maxEmails"
   FROM campaigns c
   JOIN companies co ON co.tenant_id = c.tenant_id AND co.id = c.company_id
   JOIN tenants t ON t.id = c.tenant_id
@@ -95,6 +96,7 @@ type CampaignRow = Omit<CampaignFacts, 'window' | 'timezones' | 'plan'> & {
   tenantTimezone: string
   subscriptionId: string | null
   periodStartAt: Date | null
+  periodEndAt: Date | null
   maxEmails: number | null
 }
 
@@ -107,13 +109,14 @@ export async function findCampaignFacts(sql: Queryable, ids: readonly string[]):
 }
 
 function readCampaign(row: CampaignRow): CampaignFacts {
-  const { sendingWindow, timezone, tenantTimezone, subscriptionId, periodStartAt, maxEmails, ...campaign } = row
-  const isLimited = subscriptionId !== null && periodStartAt !== null && maxEmails !== null
+  const { sendingWindow, timezone, tenantTimezone, ...rest } = row
+  const { subscriptionId: id, periodStartAt, periodEndAt, maxEmails, ...campaign } = rest
   return {
     ...campaign,
     window: readWindow(sendingWindow),
     timezones: { campaign: timezone, tenant: tenantTimezone },
-    plan: isLimited ? { id: subscriptionId, periodDay: localDay(periodStartAt, 'UTC'), maxEmails } : null,
+    plan:
+      id && periodStartAt && periodEndAt && maxEmails !== null ? { id, maxEmails, periodStartAt, periodEndAt } : null,
   }
 }
 
@@ -184,6 +187,11 @@ export function budgetKeys(
     own,
     { scope: 'domain', scopeId: mailbox.domainId, day },
     { scope: 'campaign', scopeId: campaign.id, day },
-    ...(campaign.plan ? [{ scope: 'plan' as const, scopeId: campaign.plan.id, day: campaign.plan.periodDay }] : []),
+    ...(campaign.plan ? [planKey(campaign.plan, at)] : []),
   ]
+}
+
+/** The budget of the plan's period that the day of `at` is in. */
+export function planKey(plan: NonNullable<CampaignFacts['plan']>, at: Date): BudgetKey {
+  return { scope: 'plan', scopeId: plan.id, day: periodDay(plan, at) }
 }

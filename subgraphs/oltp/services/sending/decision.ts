@@ -4,6 +4,7 @@ import { AppError } from '#platform/errors.ts'
 import { isUuid } from '#platform/graph/ids.ts'
 import type { Context } from '../../context.ts'
 import { localDay } from '../mailFlow/localDay.ts'
+import { periodAt } from '../planPeriod.ts'
 import { findAddressLoads } from './addressLoads.ts'
 import { allocate, type Limit } from './allocate.ts'
 import { findSendFacts } from './begin.ts'
@@ -182,8 +183,9 @@ async function decidePlan(
   const [place] = allocate([{ mailboxId }], rooms.mailboxes, rooms.shared)
   if (place?.mailbox) return { isAllowed: true, limit: null, explanation: 'It can be planned now.', earliestAt: at }
   const limit = place?.limit ?? 'mailbox_missing'
-  const opensAt = nextOpenSpan(campaign.window, campaign.timezones.campaign, span.to)?.from ?? null
-  const healsItself = !['mailbox_missing', 'mailbox_paused', 'plan_limit'].includes(limit)
+  const after = limit === 'plan_limit' && campaign.plan ? periodAt(campaign.plan, at).periodEndAt : span.to
+  const opensAt = nextOpenSpan(campaign.window, campaign.timezones.campaign, after)?.from ?? null
+  const healsItself = !['mailbox_missing', 'mailbox_paused'].includes(limit)
   return stopped(limit, LIMIT_WORDS[limit], healsItself ? opensAt : null)
 }
 

@@ -2,7 +2,7 @@ import { localDay } from '../mailFlow/localDay.ts'
 import { addressDay } from './addressLoads.ts'
 import type { MailboxRoom, SharedRoom } from './allocate.ts'
 import type { BudgetKey, Budgets } from './budgets.ts'
-import type { CampaignFacts, SendingMailbox } from './campaignFacts.ts'
+import { type CampaignFacts, planKey, type SendingMailbox } from './campaignFacts.ts'
 import { addressCap, DOMAIN_DAILY_CAP, mailboxCap } from './caps.ts'
 import { slotsIn } from './slots.ts'
 import type { Span } from './window.ts'
@@ -38,9 +38,7 @@ export function makeRooms(
     mailboxes: rooms,
     shared: {
       campaign: (dailyCap ?? Number.POSITIVE_INFINITY) - reserved('campaign', campaign.id),
-      plan: plan
-        ? plan.maxEmails - budgets.of({ scope: 'plan', scopeId: plan.id, day: plan.periodDay }).reserved
-        : Number.POSITIVE_INFINITY,
+      plan: plan ? plan.maxEmails - budgets.of(planKey(plan, span.from)).reserved : Number.POSITIVE_INFINITY,
       domains,
       addresses,
     },
