@@ -20,6 +20,7 @@ const STAFF_READS = new Set([
   ...[
     'retryJobs',
     'reprioritizeJob',
+    'reprioritizeJobs',
     'resolveDeadLetter',
     'resolveDeadLetters',
     'replayDeadLetters',

@@ -4,6 +4,7 @@ import { acknowledgeAlert, createQueueAlert, updateQueueAlert } from '../service
 import { enqueueForService } from '../services/enqueueing.ts'
 import { cancelJob, reprioritizeJob, retryJob } from '../services/jobActions.ts'
 import { enqueueForPerson } from '../services/manualJobs.ts'
+import { reprioritizeJobs } from '../services/priorities.ts'
 import { setQueueActive, updateQueue } from '../services/queueSettings.ts'
 import { replayDeadLetters, resolveDeadLetter, resolveDeadLetters } from '../services/replays.ts'
 import { retryJobs } from '../services/retries.ts'
@@ -13,6 +14,7 @@ export const mutations: MutationResolvers = {
   retryJob: async (_, { input }, context) => ({ job: await retryJob(context, input) }),
   cancelJob: async (_, { input }, context) => ({ job: await cancelJob(context, input) }),
   reprioritizeJob: async (_, { input }, context) => ({ job: await reprioritizeJob(context, input) }),
+  reprioritizeJobs: (_, { input }, context) => reprioritizeJobs(context, input),
   retryJobs: (_, { input }, context) => retryJobs(context, input),
   replayDeadLetters: (_, { input }, context) => replayDeadLetters(context, input),
   resolveDeadLetter: (_, { input }, context) => resolveDeadLetter(context, input),

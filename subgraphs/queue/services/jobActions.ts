@@ -7,6 +7,7 @@ import { requeueEnded, requeueLocked } from '../engine/requeue.ts'
 import type { Sql } from '../engine/sql.ts'
 import { findHeldJobs } from './inWork.ts'
 import { findJobPlace } from './jobPlaces.ts'
+import { checkPriority } from './priorities.ts'
 import type { JobRow } from './rows.ts'
 import { RECORDING_JOB_TYPES } from './tenantJobTypes.ts'
 import { actorOf, openWriter, type Writer } from './writer.ts'
@@ -19,9 +20,6 @@ type LockedJob = {
   queueName: string
   priority: number
 }
-
-/** The engine's requests allow no more. */
-const LOWEST_PRIORITY = 32_767
 
 const LOCK_JOB = `
   SELECT tenant_id AS "tenantId", id, status, job_type AS "jobType", queue_name AS "queueName", priority FROM jobs
@@ -83,10 +81,7 @@ export async function cancelJob(context: Context, input: { id: string }): Promis
  */
 export async function reprioritizeJob(context: Context, input: { id: string; priority: number }): Promise<JobRow> {
   const writer = openWriter(context, 'owner', 'admin', 'manager')
-  const { priority } = input
-  if (priority < 1 || priority > LOWEST_PRIORITY) {
-    throw new AppError('INVALID_INPUT', `priority: must be between 1 and ${LOWEST_PRIORITY}, not ${priority}`)
-  }
+  const priority = checkPriority(input.priority)
   const job = await changeJob(writer, input.id, async (tx, { tenantId, id, status, priority: before }) => {
     if (status === 'processing') throw new AppError('CONFLICT', 'the job is in work')
     if (status !== 'queued') throw new AppError('CONFLICT', `the job is ${status}`)

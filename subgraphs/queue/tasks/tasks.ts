@@ -8,6 +8,7 @@ import { recordAudit } from './recordAudit.ts'
 import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
 import { replayDeadLetters } from './replayDeadLetters.ts'
+import { reprioritizeJobs } from './reprioritizeJobs.ts'
 import { resolveDeadLetters } from './resolveDeadLetters.ts'
 import { retryJobs } from './retryJobs.ts'
 import { rollUpEvents } from './rollUpEvents.ts'
@@ -34,4 +35,5 @@ export const tasks: readonly PlatformTask[] = [
   replayDeadLetters,
   resolveDeadLetters,
   retryJobs,
+  reprioritizeJobs,
 ]

@@ -55,6 +55,8 @@ export async function countStatuses(sql: Sql, jobs: readonly string[]): Promise<
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]))
 }
 
+const OPERATIONS = ['replayDeadLetters', 'resolveDeadLetters', 'retryJobs', 'reprioritizeJobs']
+
 /** A worker that does operations on many jobs and nothing else; `stop` it. */
 export function startOperator({ sql }: QueueTier): JobRunner<TaskServices> {
   const nowhere = makeServiceClient({
@@ -66,7 +68,7 @@ export function startOperator({ sql }: QueueTier): JobRunner<TaskServices> {
   const wakeUp = makeWakeUp(undefined, silent)
   const runner = new JobRunner<TaskServices>({
     ...{ pool: sql, wakeUp, log: silent, leaseMs: 3_000, pollMs: 30 },
-    tasks: tasks.filter(({ jobType }) => ['replayDeadLetters', 'resolveDeadLetters', 'retryJobs'].includes(jobType)),
+    tasks: tasks.filter(({ jobType }) => OPERATIONS.includes(jobType)),
     services: {
       ...{ oltp: nowhere, content: nowhere, analytics: nowhere },
       queue: { pool: sql, announce: wakeUp.announce },
