@@ -3,6 +3,7 @@ import type { TokenSubject } from '#platform/caller/developmentToken.ts'
 import { readApiSchema } from '../support/apiSchema.ts'
 import { absentOf, codesOf, findMarkers, readAnswer, rootCodesOf, type Told, withoutNew } from './doors/answers.ts'
 import { findKind, isOfPlatform, type Kind } from './doors/kinds.ts'
+import { restoreWorkspace } from './doors/restore.ts'
 import { type Door, type RootField, rootDoors, rootFields } from './doors/rootDoors.ts'
 import { fingerprint } from './doors/tenantRows.ts'
 import { buildWorld, type SeededTenant, type World } from './doors/world.ts'
@@ -28,7 +29,7 @@ beforeEach(async () => {
   for (const tenant of [demo, rival]) {
     await reopenDeadLetters(tenant)
     await restoreSchedule(tenant)
-    await restoreWorkspace(tenant, 'paused')
+    await restoreWorkspace(world.owners, tenant.plan, 'paused')
   }
 })
 afterAll(() => world?.stop())
@@ -37,6 +38,9 @@ const rowsOf = ({ plan }: SeededTenant) => fingerprint(world.owners, plan.tenant
 
 /** What begins with a campaign that has not begun; everything else can be done to a paused one, or is a conflict. */
 const STARTS = new Set(['launchCampaign', 'scheduleCampaign'])
+
+/** What takes either of several ids, so that none of them is required. */
+const NAMES_ONE: Record<string, { [field: string]: Kind }> = { reply: { conversationId: 'Conversation' } }
 
 type Asker = Pick<SeededTenant, 'idOf'> & { as: TokenSubject }
 
@@ -47,7 +51,9 @@ async function askDoor(door: Door, id: string, { as, idOf }: Asker): Promise<Tol
 }
 
 async function askMutation(field: RootField, { as, idOf }: Asker): Promise<Told> {
-  const variables = field.requiredArguments(ownIds(idOf))
+  const { input, ...rest } = field.requiredArguments(ownIds(idOf))
+  const named = Object.entries(NAMES_ONE[field.name] ?? {}).map(([name, kind]) => [name, idOf(kind)])
+  const variables = input ? { ...rest, input: { ...input, ...Object.fromEntries(named) } } : rest
   return readAnswer(await world.platform.ask(field.document(Object.keys(variables)), variables, as))
 }
 
@@ -101,7 +107,7 @@ describe('whoever may', () => {
     async (_name, door) => {
       const kind = door.kind as Kind
       const witness = door.isForStaff ? { ...rival, as: STAFF } : rival
-      if (STARTS.has(door.field.name)) await restoreWorkspace(rival, 'draft')
+      if (STARTS.has(door.field.name)) await restoreWorkspace(world.owners, rival.plan, 'draft')
       const absent = await askDoor(door, absentOf(kind), witness)
       await reopenDeadLetters(rival)
       const rows = () => (isOfPlatform(kind) ? platformAlerts() : rowsOf(rival))
@@ -142,43 +148,5 @@ async function restoreSchedule({ plan, idOf }: SeededTenant): Promise<void> {
     `INSERT INTO scheduled_jobs (tenant_id, id, name, queue_name, job_type, cron_expression, is_active)
      VALUES ($1, $2, $3, 'infrastructure-monitoring', 'checkReputation', '0 3 * * *', false) ON CONFLICT DO NOTHING`,
     [plan.tenantId, idOf('ScheduledJob'), `${plan.slug} nightly`],
-  )
-}
-
-/** Makes the campaign, its step and lead, the template, mailbox and domain what they were, whatever was done to them. */
-async function restoreWorkspace({ plan }: SeededTenant, status: 'draft' | 'paused'): Promise<void> {
-  const { oltp } = world.owners
-  const { tenantId, campaignId, stepId, leadId, enrollmentId, templateId, mailboxId } = plan
-  const restore = (text: string, ...values: unknown[]) => oltp.query(text, [tenantId, ...values])
-  for (const table of ['leads', 'templates', 'domains', 'email_accounts', 'companies']) {
-    await restore(`UPDATE ${table} SET deleted_at = NULL WHERE tenant_id = $1 AND deleted_at IS NOT NULL`)
-  }
-  await restore(
-    `UPDATE campaigns SET status = $3, archived_at = NULL, scheduled_at = NULL, next_plan_at = NULL
-     WHERE tenant_id = $1 AND id = $2`,
-    campaignId,
-    status,
-  )
-  await restore(
-    'DELETE FROM campaign_sequence_steps WHERE tenant_id = $1 AND campaign_id = $2 AND id <> $3',
-    campaignId,
-    stepId,
-  )
-  await restore(
-    `UPDATE campaign_sequence_steps SET deleted_at = NULL, step_order = 1, step_type = 'email', template_id = $3,
-       email_account_id = $4 WHERE tenant_id = $1 AND id = $2`,
-    stepId,
-    templateId,
-    mailboxId,
-  )
-  await restore(`UPDATE leads SET status = 'new', unsubscribed_at = NULL WHERE tenant_id = $1 AND id = $2`, leadId)
-  await restore(`DELETE FROM suppressions WHERE tenant_id = $1 AND reason = 'unsubscribe'`)
-  await restore(`UPDATE email_accounts SET status = 'active' WHERE tenant_id = $1 AND id = $2`, mailboxId)
-  await restore(
-    `INSERT INTO campaign_enrollments (tenant_id, id, campaign_id, lead_id) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (tenant_id, id) DO UPDATE SET status = 'active', stop_reason = NULL, ended_at = NULL`,
-    enrollmentId,
-    campaignId,
-    leadId,
   )
 }

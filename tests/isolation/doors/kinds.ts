@@ -23,6 +23,7 @@ const SOURCES = {
   InboxMessageRef:
     oltp(`SELECT thread_id AS value FROM inbox_message_refs WHERE tenant_id = $1 AND direction = 'inbound'
     AND parent_message_id IS NOT NULL`),
+  Conversation: oltp('SELECT thread_id AS value FROM conversations WHERE tenant_id = $1 AND lead_id IS NOT NULL'),
   SmtpIpAddress: oltp('SELECT smtp_ip_address_id AS value FROM domain_ip_assignments WHERE tenant_id = $1'),
   VpsInstance: oltp(`SELECT vps_instance_id AS value FROM domain_ip_assignments a
     JOIN smtp_ip_addresses s ON s.id = a.smtp_ip_address_id WHERE a.tenant_id = $1`),
@@ -49,6 +50,8 @@ const SOURCES = {
     AND direction = 'inbound'`),
   'InboxMessageRef.subject': oltp(`SELECT subject AS value FROM inbox_message_refs WHERE tenant_id = $1
     AND direction = 'outbound'`),
+  'Conversation.subjectKey': oltp(`SELECT subject_key AS value FROM conversations WHERE tenant_id = $1
+    AND lead_id IS NOT NULL`),
   'Job.correlationId': queue(
     `SELECT correlation_id AS value FROM jobs WHERE tenant_id = $1 AND correlation_id IS NOT NULL AND status = 'failed'`,
   ),
@@ -72,6 +75,7 @@ const BY_NAME: Record<string, Kind> = {
   stepIds: 'CampaignSequenceStep',
   messageId: 'InboxMessageRef',
   threadId: 'InboxMessageRef',
+  conversationId: 'Conversation',
   vpsInstanceId: 'VpsInstance',
   smtpIpAddressId: 'SmtpIpAddress',
   storageKey: 'ContentObject',
@@ -101,6 +105,11 @@ const BY_COORDINATE: Record<string, Kind> = {
   'DeadLetterFilter.ids': 'DeadLetter',
   'DeadLetterFilter.errorFingerprint': 'DeadLetter.errorFingerprint',
   'AuditLogFilter.resourceId': 'AuditEntry.resourceId',
+  'MarkConversationsReadInput.ids': 'Conversation',
+  'StarConversationInput.ids': 'Conversation',
+  'ArchiveConversationInput.ids': 'Conversation',
+  'MarkMessagesReadInput.ids': 'InboxMessageRef',
+  'ReactivateEmailAccountInput.id': 'EmailAccount',
   'JobActionInput.id': 'Job',
   'ReprioritizeJobInput.id': 'Job',
   'UnparkOutboxEventInput.id': 'OutboxEvent',
@@ -119,6 +128,8 @@ const BY_COORDINATE: Record<string, Kind> = {
   'EmailAccountFilter.search': 'EmailAccount.email',
   'MessageFilter.search': 'InboxMessageRef.subject',
   'MessageFilter.fromEmail': 'InboxMessageRef.fromEmail',
+  'ConversationFilter.correspondent': 'InboxMessageRef.fromEmail',
+  'ConversationFilter.search': 'Conversation.subjectKey',
 }
 
 /** What has to stand beside some of them in the same input, or must not. */
