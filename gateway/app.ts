@@ -1,50 +1,77 @@
-import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { ApolloGateway } from '@apollo/gateway'
-import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
-import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default'
+import { createServer } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import { type FastifyRequest, fastify } from 'fastify'
-import type { Tier } from '#platform/contracts/tiers.ts'
 import { AppError } from '#platform/errors.ts'
 import { addHealthRoutes } from '#platform/health.ts'
 import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
-import { logForCaller, makeLog } from '#platform/log.ts'
+import { makeLog } from '#platform/log.ts'
 import { makeMetrics, observeRequests } from '#platform/metrics.ts'
 import type { Service } from '#platform/serve.ts'
-import { isUnforeseen } from '#platform/subgraph/errorFormatter.ts'
-import { type Client, makeTokenVerifier } from './clientToken.ts'
+import { makeTokenVerifier } from './clientToken.ts'
 import type { GatewayConfig } from './config.ts'
-import { allowOrigins } from './cors.ts'
-import { formatGatewayError, withoutRepeats } from './errors.ts'
+import { allowOrigins, makeOriginHeaders } from './cors.ts'
+import { startApolloFace } from './faces/apollo.ts'
+import { isLean, makeLeanFace } from './faces/lean.ts'
 import { addFileRoutes } from './fileRoutes.ts'
-import { type GatewayContext, makeTierSource } from './tierSource.ts'
+import { Engine } from './pipeline/engine.ts'
+import { Pipeline } from './pipeline/pipeline.ts'
+import { requestIdOf } from './pipeline/requestId.ts'
+import { followSupergraphFile, readSupergraphFile } from './pipeline/supergraphFile.ts'
+import { rememberTokens } from './pipeline/tokenMemory.ts'
+import type { GatewayContext } from './tiers/context.ts'
+import { TierClient } from './tiers/tierClient.ts'
 import { addTrackingRoutes } from './tracking/routes.ts'
 
 /** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
 const MAX_QUERY_TOKENS = 5_000
 
-const SUPERGRAPH = new URL('supergraph.graphql', import.meta.url)
+/** As fastify's own server has it. */
+const KEEP_ALIVE_MS = 72_000
+
+const SUPERGRAPH = fileURLToPath(new URL('supergraph.graphql', import.meta.url))
 
 /** Builds the gateway without listening. It asks no tier before a client does, so it starts whatever is down. */
 export async function buildGateway(config: GatewayConfig): Promise<Service> {
   const log = makeLog('gateway', config.logLevel)
   const metrics = makeMetrics('gateway')
-  const apollo = await startApollo(config, log)
-  const verifyToken = makeTokenVerifier(config.tokens)
-  const clients = new WeakMap<FastifyRequest, Client>()
-
+  const { tierTimeoutMs: timeoutMs, maxAnswerBytes, maxRequestBytes } = config
+  const tiers = new Map(
+    Object.entries(config.tiers).map(([name, edge]) => [name, new TierClient(edge, { timeoutMs, maxAnswerBytes })]),
+  )
+  const engine = new Engine(readSupergraphFile(SUPERGRAPH), { tiers, maxTokens: MAX_QUERY_TOKENS })
+  const pipeline = new Pipeline({ engine, verifyToken: rememberTokens(makeTokenVerifier(config.tokens)), log })
+  const { explorer } = config
+  const apollo = await startApolloFace({ engine, pipeline, explorer, maxTokens: MAX_QUERY_TOKENS, log })
+  const contexts = new WeakMap<FastifyRequest, GatewayContext>()
   const answer = fastifyApolloHandler(apollo, {
-    context: async (request, reply): Promise<GatewayContext> => {
-      const client = clients.get(request)
-      if (!client) throw new AppError('UNAUTHENTICATED', 'a bearer token is required')
-      const caller = { ...client, requestId: String(reply.getHeader('x-request-id')) }
-      return { caller, signed: new Map(), log: logForCaller(log, { ...caller, from: 'gateway' }) }
+    context: async (request): Promise<GatewayContext> => {
+      const context = contexts.get(request)
+      if (!context) throw new AppError('UNAUTHENTICATED', 'a bearer token is required')
+      return context
     },
   })
 
-  const app = fastify({ logger: false, bodyLimit: config.maxRequestBytes, forceCloseConnections: 'idle' })
+  let isClosing = false
+  const lean = makeLeanFace({
+    pipeline,
+    maxRequestBytes,
+    originHeaders: makeOriginHeaders(config.corsOrigins),
+    metrics,
+    log,
+    isClosing: () => isClosing,
+  })
+  const app = fastify({
+    logger: false,
+    bodyLimit: maxRequestBytes,
+    forceCloseConnections: 'idle',
+    serverFactory: (handler) => {
+      const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
+        config.face === 'lean' && isLean(request) ? lean(request, response) : handler(request, response),
+      )
+      return server
+    },
+  })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
   allowOrigins(app, config.corsOrigins)
@@ -56,85 +83,26 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
     url: '/graphql',
     // Before the body is read: a stranger must not make us hold a large one.
     onRequest: async (request, reply) => {
-      const requestId = requestIdOf(request)
+      const requestId = requestIdOf(request.headers['x-request-id'])
       reply.header('x-request-id', requestId)
-      const explorer = config.explorer && asksForExplorer(request)
-      if (!explorer) {
+      const isPage = explorer && asksForExplorer(request)
+      if (!isPage) {
         reply.header('www-authenticate', 'Bearer')
-        clients.set(request, await verifyToken(request.headers.authorization))
+        contexts.set(request, await pipeline.identify(request.headers.authorization, requestId))
         reply.removeHeader('www-authenticate')
       }
     },
     handler: answer,
   })
+  const unfollow = followSupergraphFile(SUPERGRAPH, engine, log)
   const close = async () => {
+    isClosing = true
+    unfollow()
     await app.close()
     await apollo.stop()
+    await Promise.all([...tiers.values()].map((tier) => tier.close()))
   }
   return { app, log, metrics, close }
-}
-
-async function startApollo(config: GatewayConfig, log: Service['log']): Promise<ApolloServer<GatewayContext>> {
-  // Apollo's gateway reports usage figures to its makers unless told not to.
-  process.env.APOLLO_TELEMETRY_DISABLED = 'true'
-  const logger = {
-    debug: (message?: unknown) => log.debug(String(message)),
-    info: (message?: unknown) => log.debug(String(message)),
-    warn: (message?: unknown) => log.warn(String(message)),
-    error: (message?: unknown) => log.error(String(message)),
-  }
-  const gateway = new ApolloGateway({
-    supergraphSdl: readFileSync(SUPERGRAPH, 'utf8'),
-    buildService: ({ name }) => makeTierSource(config.tiers[name as Tier], config.tierTimeoutMs),
-    logger,
-    __exposeQueryPlanExperimental: false,
-  })
-  const apollo = new ApolloServer<GatewayContext>({
-    gateway,
-    logger,
-    formatError: formatGatewayError,
-    includeStacktraceInErrorResponses: false,
-    introspection: true,
-    parseOptions: { maxTokens: MAX_QUERY_TOKENS },
-    stopOnTerminationSignals: false,
-    plugins: [
-      config.explorer ? ApolloServerPluginLandingPageLocalDefault() : ApolloServerPluginLandingPageDisabled(),
-      finishAnswers(),
-    ],
-  })
-  await apollo.start()
-  return apollo
-}
-
-/** Logs faults of ours, and adds to each answer the id by which its log lines are found. */
-function finishAnswers(): ApolloServerPlugin<GatewayContext> {
-  return {
-    async requestDidStart() {
-      return {
-        async didEncounterErrors({ errors, contextValue }) {
-          for (const error of errors) {
-            const { serviceName, code } = error.extensions
-            if (serviceName) contextValue.log.info({ tier: serviceName, code, path: error.path }, error.message)
-            else if (isUnforeseen(error)) contextValue.log.error({ err: error }, 'unforeseen error')
-          }
-        },
-        async willSendResponse({ response: { body }, contextValue }) {
-          if (body.kind !== 'single') return
-          const { errors, extensions } = body.singleResult
-          // Fields that were nulled because what they need is gone: the null itself says so.
-          const { valueCompletion: _nulled, ...others } = extensions ?? {}
-          if (errors) body.singleResult.errors = withoutRepeats(errors)
-          body.singleResult.extensions = { ...others, requestId: contextValue.caller.requestId }
-        },
-      }
-    },
-  }
-}
-
-/** The client's own id if it sent a harmless one, so that its logs and ours can be joined. */
-function requestIdOf(request: FastifyRequest): string {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : randomUUID()
 }
 
 function asksForExplorer({ method, headers }: FastifyRequest): boolean {

@@ -7,8 +7,8 @@ import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import type { GatewayConfig } from './config.ts'
 
-/** Who a token speaks for. */
-export type Client = Pick<Caller, 'kind' | 'tenantId' | 'userId' | 'roles'>
+/** Who a token speaks for, and until when; milliseconds since 1970. */
+export type Client = Pick<Caller, 'kind' | 'tenantId' | 'userId' | 'roles'> & { expiresAt: number }
 
 /** Reads the `Authorization` header. Rejects with AppError UNAUTHENTICATED, or UNAVAILABLE when the keys can't be had. */
 export type TokenVerifier = (authorization: string | undefined) => Promise<Client>
@@ -57,11 +57,12 @@ export function makeTokenVerifier({ jwksFile, jwksUrl, issuer, audience }: Gatew
 }
 
 function readClaims(payload: JWTPayload): Client {
+  const expiresAt = (payload.exp ?? 0) * 1000
   const staff = staffClaims.safeParse(payload)
   if (staff.success) {
     const roles = staff.data.roles.filter((role) => STAFF_ROLES.includes(role))
     if (roles.length === 0) throw new AppError('UNAUTHENTICATED', 'the token is not valid')
-    return { kind: 'staff', tenantId: null, userId: staff.data.sub ?? null, roles }
+    return { kind: 'staff', tenantId: null, userId: staff.data.sub ?? null, roles, expiresAt }
   }
   const { tenant, sub, roles } = tenantClaims.parse(payload)
   return {
@@ -69,6 +70,7 @@ function readClaims(payload: JWTPayload): Client {
     tenantId: tenant.toLowerCase(),
     userId: sub?.toLowerCase() ?? null,
     roles: roles.filter((role) => TENANT_ROLES.includes(role)),
+    expiresAt,
   }
 }
 

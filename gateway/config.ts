@@ -20,6 +20,10 @@ export const gatewayConfig = z
     JWT_AUDIENCE: z.string().default('penguinmails-graph'),
     /** How long one tier may take for one fetch. */
     TIER_TIMEOUT_MS: positiveInteger.default(30_000),
+    /** The largest answer of one tier to one fetch. */
+    MAX_TIER_ANSWER_BYTES: positiveInteger.default(64 * MIB),
+    /** What answers POST /graphql: `lean` is ours alone, `apollo` is Apollo Server over the same pipeline, for its plugins. */
+    GATEWAY_FACE: z.enum(['lean', 'apollo']).default('lean'),
     /** Room for a 25 MiB mail in base64. */
     MAX_REQUEST_BYTES: positiveInteger.default(40 * MIB),
     /** Origins whose pages may ask from a browser, comma-separated, or *. */
@@ -35,6 +39,8 @@ export const gatewayConfig = z
     logLevel: read.LOG_LEVEL,
     tokens: { jwksFile: read.JWKS_FILE, jwksUrl: read.JWKS_URL, issuer: read.JWT_ISSUER, audience: read.JWT_AUDIENCE },
     tierTimeoutMs: read.TIER_TIMEOUT_MS,
+    maxAnswerBytes: read.MAX_TIER_ANSWER_BYTES,
+    face: read.GATEWAY_FACE,
     maxRequestBytes: read.MAX_REQUEST_BYTES,
     corsOrigins: read.CORS_ORIGINS.split(',')
       .map((origin) => origin.trim())

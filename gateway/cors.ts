@@ -7,18 +7,28 @@ const HEADERS = {
   'access-control-max-age': '86400',
 }
 
+/** What an answer says to a page of some origin; undefined if it may not read it. */
+export type OriginHeaders = (origin: string | undefined) => Record<string, string> | undefined
+
+/** Headers for pages of these origins (`*`: any). */
+export function makeOriginHeaders(origins: readonly string[]): OriginHeaders {
+  const anyone = origins.includes('*')
+  return (origin) => {
+    if (!origin || !(anyone || origins.includes(origin))) return undefined
+    return { 'access-control-allow-origin': anyone ? '*' : origin, vary: 'origin', ...HEADERS }
+  }
+}
+
 /**
- * Lets pages of these origins (`*`: any) ask from a browser. Safe with any, since a caller is known by its bearer token
- * alone and never by a cookie.
+ * Lets pages of these origins ask from a browser. Safe with any, since a caller is known by its bearer token alone and
+ * never by a cookie.
  */
 export function allowOrigins(app: FastifyInstance, origins: readonly string[]) {
   if (origins.length === 0) return
-  const anyone = origins.includes('*')
+  const headersFor = makeOriginHeaders(origins)
   app.addHook('onRequest', async (request, reply) => {
-    const { origin } = request.headers
-    if (!origin || !(anyone || origins.includes(origin))) return
-    reply.headers({ 'access-control-allow-origin': anyone ? '*' : origin, vary: 'origin', ...HEADERS })
+    const headers = headersFor(request.headers.origin)
+    if (headers) reply.headers(headers)
   })
   app.options('/graphql', async (_request, reply) => reply.code(204).send())
-  app.options('/files/*', async (_request, reply) => reply.code(204).send())
 }

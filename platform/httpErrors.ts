@@ -19,14 +19,20 @@ const STATUS: Record<ErrorCode, number> = {
  */
 export function answerFaultsAsGraphql(app: FastifyInstance, log: Log) {
   app.setErrorHandler((error: FastifyError | AppError, request, reply) => {
-    const { code, message, extensions } = describe(error)
-    if (code === 'INTERNAL') log.error({ err: error, url: request.url }, 'unforeseen error')
-    if (code === 'UNAUTHENTICATED') log.info({ reason: reasonOf(error) }, 'refused a caller')
-    return reply.code(STATUS[code]).send({ errors: [{ message, extensions: { ...extensions, code } }] })
+    const { status, body } = describeFault(error, log, request.url)
+    return reply.code(status).send(body)
   })
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ errors: [{ message: 'there is nothing here', extensions: { code: 'NOT_FOUND' } }] }),
   )
+}
+
+/** How such an error is answered; what we need to know of it goes to the log. */
+export function describeFault(error: FastifyError | AppError, log: Log, url?: string) {
+  const { code, message, extensions } = describe(error)
+  if (code === 'INTERNAL') log.error({ err: error, url }, 'unforeseen error')
+  if (code === 'UNAUTHENTICATED') log.info({ reason: reasonOf(error) }, 'refused a caller')
+  return { status: STATUS[code], body: { errors: [{ message, extensions: { ...extensions, code } }] } }
 }
 
 function describe(error: FastifyError | AppError): { code: ErrorCode; message: string; extensions: object } {

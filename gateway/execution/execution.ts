@@ -7,10 +7,10 @@ export type Fault = { message: string; path?: (string | number)[]; extensions: J
 export type SubgraphAnswer = { data?: unknown; errors?: unknown }
 
 /**
- * Asks one subgraph; `body` is the request as JSON text. Never rejects: a subgraph that does not answer is an answer
- * with an error.
+ * Asks one subgraph; `body` is the request as JSON text. What only reads (`isRead`) may be asked twice. Never rejects: a
+ * subgraph that does not answer is an answer with an error.
  */
-export type Fetcher<Context> = (body: string, context: Context) => Promise<SubgraphAnswer>
+export type Fetcher<Context> = (body: string, context: Context, isRead: boolean) => Promise<SubgraphAnswer>
 
 /** One run of an operation. */
 export type Execution<Context> = {

@@ -4,6 +4,7 @@ export type JsonObject = Record<string, unknown>
 const INHERITED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
 
 /** Characters that JSON text does not take as they are, lone surrogates among them. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/
 
 /** Whether every object has something under this name (`constructor`), so that reading it needs a look at whose it is. */

@@ -6,6 +6,7 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql'
+import { AppError } from '#platform/errors.ts'
 import type { Execution, Fault, Fetcher, Step } from './execution.ts'
 import { compileIntrospection } from './introspection.ts'
 import { isObject, type JsonObject } from './json.ts'
@@ -91,13 +92,17 @@ function selectOperation(document: DocumentNode, operationName: string | undefin
   return operation
 }
 
-/** @throws GraphQLError as if it were invalid if the planner refuses it: what it refuses is too much to plan */
+/** How the planner says that an operation is too much for it. Whatever else it throws is a fault of its own. */
+const TOO_MUCH_TO_PLAN = /^(Exceeded maximum recursive selections|Number of non-local selections exceeds limit)/
+
+/** @throws AppError LIMIT_REACHED */
 function planOf(supergraph: Supergraph, document: DocumentNode, operationName: string | undefined) {
   try {
     return supergraph.plan(document, operationName)
-  } catch (error) {
-    if (!(error instanceof GraphQLError)) throw error
-    throw new GraphQLError(error.message, { originalError: error, extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } })
+  } catch (cause) {
+    const isTooMuch = cause instanceof Error && TOO_MUCH_TO_PLAN.test(cause.message)
+    if (isTooMuch) throw new AppError('LIMIT_REACHED', 'the operation selects too much to be planned', { cause })
+    throw new Error('the operation could not be planned', { cause })
   }
 }
 

@@ -3,13 +3,15 @@ import { LRUCache } from 'lru-cache'
 import { compileOperation, type Operation, type OperationSetup } from './operation.ts'
 import { reservedNames } from './reservedNames.ts'
 
-/** What may be asked: looked at after parsing, before anything whose cost grows with what was written. */
-export type DocumentCheck = (document: DocumentNode) => readonly GraphQLError[]
+/**
+ * Looks at what is asked, each time: when it is new, after parsing and before anything whose cost grows with what was
+ * written. Throws to refuse it.
+ */
+export type DocumentCheck = (document: DocumentNode) => void
 
 export type OperationsOptions<Context> = OperationSetup<Context> & {
   /** Documents of more tokens are not parsed to their end. */
   maxTokens: number
-  check?: DocumentCheck
 }
 
 /** Either an operation that can be run, or why there is none. */
@@ -26,7 +28,7 @@ const RULES: readonly ValidationRule[] = [...specifiedRules, reservedNames]
 /** The operations of one supergraph, each compiled when it is first asked for and then kept. */
 export class Operations<Context> {
   private readonly options: OperationsOptions<Context>
-  private readonly byText = new LRUCache<string, Found<Context>>({
+  private readonly byText = new LRUCache<string, { operation: Operation<Context> }>({
     max: MAX_OPERATIONS,
     maxSize: MAX_TEXT,
     sizeCalculation: (_found, text) => text.length + 1,
@@ -38,20 +40,24 @@ export class Operations<Context> {
   }
 
   /** The operation of a text as a client sent it. */
-  findByText(query: string, operationName: string | undefined): Found<Context> {
-    if (operationName !== undefined && !NAME.test(operationName)) return this.compileText(query, operationName)
+  findByText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
+    if (operationName !== undefined && !NAME.test(operationName)) return this.compileText(query, operationName, check)
     // No name holds a line break, so no text can pass for another.
     const key = `${operationName ?? ''}\n${query}`
     const known = this.byText.get(key)
-    if (known) return known
-    const found = this.compileText(query, operationName)
+    if (known) {
+      check?.(known.operation.document)
+      return known
+    }
+    const found = this.compileText(query, operationName, check)
     // What was refused is cheap to refuse again, and need not push out what is asked often.
     if ('operation' in found) this.byText.set(key, found)
     return found
   }
 
   /** The operation of a document that someone else has parsed. */
-  findByDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
+  findByDocument(document: DocumentNode, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
+    check?.(document)
     const known = this.byDocument.get(document) ?? new Map<string, Found<Context>>()
     this.byDocument.set(document, known)
     const found = known.get(operationName ?? '') ?? this.compileDocument(document, operationName)
@@ -59,20 +65,18 @@ export class Operations<Context> {
     return found
   }
 
-  private compileText(query: string, operationName: string | undefined): Found<Context> {
+  private compileText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
     let document: DocumentNode
     try {
       document = parse(query, { maxTokens: this.options.maxTokens })
     } catch (error) {
       return { errors: [asParseError(error)] }
     }
-    return this.findByDocument(document, operationName)
+    return this.findByDocument(document, operationName, check)
   }
 
   private compileDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
-    const { supergraph, check } = this.options
-    const refusals = check?.(document) ?? []
-    if (refusals.length > 0) return { errors: refusals }
+    const { supergraph } = this.options
     const faults = validate(supergraph.apiSchema, document, RULES, { maxErrors: 100 })
     if (faults.length > 0) return { errors: faults.map((fault) => withCode(fault, 'GRAPHQL_VALIDATION_FAILED')) }
     try {

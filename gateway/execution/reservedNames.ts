@@ -1,4 +1,13 @@
-import { type ASTVisitor, GraphQLError, type NameNode, type ValidationContext } from 'graphql'
+import {
+  type ASTVisitor,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  type NameNode,
+  type ValidationContext,
+  type VariableDefinitionNode,
+} from 'graphql'
 
 /**
  * The rule that names a client makes up (aliases, variables, fragments) never begin with `__`: GraphQL reserves those, and
@@ -10,9 +19,12 @@ export function reservedNames(context: ValidationContext): ASTVisitor {
     const message = `The name "${name.value}" is reserved: names of your own must not begin with two underscores.`
     context.reportError(new GraphQLError(message, { nodes: name }))
   }
+  const checkAlias = (node: FieldNode) => check(node.alias)
+  const checkVariable = (node: VariableDefinitionNode) => check(node.variable.name)
+  const checkFragment = (node: FragmentDefinitionNode) => check(node.name)
   return {
-    Field: (node) => check(node.alias),
-    VariableDefinition: (node) => check(node.variable.name),
-    FragmentDefinition: (node) => check(node.name),
+    [Kind.FIELD]: checkAlias,
+    [Kind.VARIABLE_DEFINITION]: checkVariable,
+    [Kind.FRAGMENT_DEFINITION]: checkFragment,
   }
 }

@@ -1,6 +1,7 @@
 import { Supergraph as FederatedSupergraph, operationFromDocument } from '@apollo/federation-internals'
 import { type QueryPlan, QueryPlanner } from '@apollo/query-planner'
 import { type DocumentNode, type GraphQLSchema, isAbstractType } from 'graphql'
+import { withCertainFields } from './certainFields.ts'
 import { separateRequiredArguments } from './requiredArguments.ts'
 import { makeTypeTests, type TypeTest } from './typeTests.ts'
 
@@ -35,7 +36,9 @@ export function readSupergraph(sdl: string): Supergraph {
     apiSchema: apiSchema.toGraphQLJSSchema(),
     subgraphs: supergraph.subgraphsMetadata().map((subgraph) => subgraph.name),
     plan: (document, operationName) =>
-      planner.buildQueryPlan(operationFromDocument(apiSchema, document, { operationName, validate: false })),
+      planner.buildQueryPlan(
+        operationFromDocument(apiSchema, withCertainFields(document), { operationName, validate: false }),
+      ),
     typeTest: makeTypeTests(whole),
     isAbstract: (name) => typeof name === 'string' && isAbstractType(whole.getType(name)),
   }

@@ -1,5 +1,5 @@
 import {
-  type GraphQLError,
+  GraphQLError,
   type GraphQLSchema,
   getVariableValues,
   type NamedTypeNode,
@@ -42,7 +42,11 @@ export function compileVariables(schema: GraphQLSchema, operation: OperationDefi
 
 function readAll(schema: GraphQLSchema, definitions: readonly VariableDefinitionNode[], given: JsonObject): Variables {
   const { coerced, errors } = getVariableValues(schema, definitions, given, { maxErrors: 50 })
-  return errors ? { errors } : { values: coerced }
+  return errors ? { errors: errors.map(asInputError) } : { values: coerced }
+}
+
+function asInputError({ message, nodes, originalError, extensions }: GraphQLError): GraphQLError {
+  return new GraphQLError(message, { nodes, originalError, extensions: { ...extensions, code: 'BAD_USER_INPUT' } })
 }
 
 function plainCheck(schema: GraphQLSchema, definition: VariableDefinitionNode) {

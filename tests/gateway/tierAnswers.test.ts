@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { verifyCaller } from '#platform/caller/caller.ts'
 import { makeLog } from '#platform/log.ts'
-import { makeTierSource } from '../../gateway/tierSource.ts'
+import { TierClient } from '../../gateway/tiers/tierClient.ts'
 import { DEMO, postGraphql, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 
 // A tier that misbehaves in ways ours do not: the gateway must not depend on their good manners.
@@ -139,15 +139,16 @@ describe('what a tier is sent', () => {
       key: platform.key('gateway', 'oltp'),
       url: platform.tierUrl('oltp'),
     } as const
-    const source = makeTierSource(edge, 1_000)
+    const client = new TierClient(edge, { timeoutMs: 1_000, maxAnswerBytes: 1_000 })
     const requests = ['first', 'second'].map((requestId) => ({
       caller: { ...DEMO, requestId },
       signed: new Map(),
       log: makeLog('test', 'silent'),
     }))
     for (const context of requests) {
-      for (let fetch = 0; fetch < 3; fetch += 1) await source.process({ request: { query: '{ a }' }, context } as never)
+      for (let fetch = 0; fetch < 3; fetch += 1) await client.fetch('{"query":"{ a }"}', context, true)
     }
+    await client.close()
     const headers = received.map((request) => request.headers['x-penguin-caller'])
     expect(headers).toHaveLength(6)
     expect([new Set(headers.slice(0, 3)).size, new Set(headers.slice(3)).size, new Set(headers).size]).toEqual([

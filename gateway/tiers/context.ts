@@ -1,0 +1,24 @@
+import type { Caller } from '#platform/caller/caller.ts'
+import type { Tier } from '#platform/contracts/tiers.ts'
+import { type Log, logForCaller } from '#platform/log.ts'
+
+/** One client request on its way through the gateway. */
+export type GatewayContext = {
+  caller: Omit<Caller, 'from'>
+  /** Signed caller headers of this request, one per tier. */
+  signed: Map<Tier, { header: string; signedAt: number }>
+  log: Log
+}
+
+export function makeContext(caller: Omit<Caller, 'from'>, log: Log): GatewayContext {
+  let own: Log | undefined
+  return {
+    caller,
+    signed: new Map(),
+    // Most requests have nothing to log: only those that do pay for a log of their own.
+    get log() {
+      own ??= logForCaller(log, { ...caller, from: 'gateway' })
+      return own
+    },
+  }
+}
