@@ -362,6 +362,18 @@ test('imports and exports are listed, each tenant’s own, exports to those who 
   expect((await ask(exports, {}, RIVAL)).data.leadExports.nodes).toEqual([])
 })
 
+test('whatever a person did about lists is in the audit log, under that person', async () => {
+  const log = 'query { auditLog(first: 100) { nodes { action actor { id } } } }'
+  const wanted = ['upload.create', 'upload.finalize', 'lead.import', 'lead.import.cancel']
+  const nodes = await eventually(
+    async () => (await ask(log, {})).data.auditLog.nodes,
+    (found: { action: string; actor: { id: string } }[]) =>
+      wanted.every((action) => found.some((entry) => entry.action === action)),
+  )
+  expect(new Set(nodes.map(({ actor }) => actor.id))).toEqual(new Set([DEMO.userId]))
+  expect((await ask(log, {}, RIVAL)).data.auditLog.nodes).toEqual([])
+})
+
 describe('a job that dies', () => {
   /** A client that dies at its nth call: before it is sent, or with its answer. */
   const dying = (client: ServiceClient, at: number, when: 'before' | 'after'): ServiceClient => {

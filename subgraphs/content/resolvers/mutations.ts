@@ -21,17 +21,17 @@ export const mutations: MutationResolvers = {
   },
   deliverNotifications: (_root, { notifications }, { caller, db }) =>
     requireService(caller) && deliverNotifications(db, notifications),
-  createUpload: async (_root, { input }, { caller, db, links, maxUploadBytes }) => {
+  createUpload: async (_root, { input }, { caller, db, links, maxUploadBytes, requestId }) => {
     const { tenantId } = requireUser(caller, ...EDITORS)
     const userId = requireOwnUserId(caller)
-    const upload = await createUpload(db, userId, input, maxUploadBytes)
+    const upload = await createUpload(db, { userId, requestId }, input, maxUploadBytes)
     const { id: target, state, expiresAt } = upload
     const path = state === 'pending' ? links.sign({ does: 'put', tenantId, userId, target, expiresAt }) : null
     return { upload, path }
   },
-  finalizeUpload: async (_root, { input }, { caller, db }) => {
+  finalizeUpload: async (_root, { input }, { caller, db, requestId }) => {
     requireUser(caller, ...EDITORS)
-    return { upload: await finalizeUpload(db, input.id) }
+    return { upload: await finalizeUpload(db, { userId: requireOwnUserId(caller), requestId }, input.id) }
   },
   writeFilePart: async (_root, { input }, { caller, db, keys }) => {
     requireTenantService(caller)

@@ -5,6 +5,7 @@ import { type Connection, findPage } from '#platform/database/pages.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { isUuid, readId } from '#platform/graph/ids.ts'
+import { audit } from '#platform/outbox/announce.ts'
 import type { Upload } from '#prisma/content'
 import type { Database } from '../database.ts'
 import { safeFilename } from './attachmentFiles.ts'
@@ -24,6 +25,12 @@ const MIME_TYPE = /^[a-z0-9][\w.+-]*\/[a-z0-9][\w.+-]*$/i
 const INSERT = `
   INSERT INTO uploads (tenant_id, id, user_id, filename, expected_mime_type, expected_size_bytes, expected_hash, expires_at)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+
+const FINALIZE = `
+  UPDATE uploads SET state = 'finalized', finalized_at = now() WHERE tenant_id = $1 AND id = $2 AND state = 'received'`
+
+/** Who uploads, and the request in which they say so: for the audit log. */
+export type Uploader = { userId: string; requestId: string }
 
 /** Uploads of the tenant in scope, newest first. */
 export function findUploads(
@@ -45,7 +52,7 @@ export async function findUpload(db: Database, id: string): Promise<UploadRow | 
  */
 export async function createUpload(
   db: Database,
-  userId: string,
+  { userId, requestId }: Uploader,
   input: CreateUploadInput,
   maxBytes: number,
 ): Promise<UploadRow> {
@@ -68,6 +75,11 @@ export async function createUpload(
     const expiresAt = new Date(Date.now() + LIFETIME_MS)
     const facts = [userId, filename, mimeType, input.sizeBytes, hash, expiresAt]
     await tx.query(INSERT, [currentTenant(), made.uploadId, ...facts])
+    await audit(tx, {
+      ...describeUpload(made.uploadId, { userId, requestId }),
+      action: 'upload.create',
+      newValues: { mimeType, sizeBytes: input.sizeBytes },
+    })
     return made
   })
   return getUpload(db, uploadId)
@@ -98,15 +110,20 @@ export async function receiveUpload(store: FileStore, id: string, bytes: AsyncIt
  * Says that an upload is complete: from now on it can be worked with. A repeat changes nothing.
  * @throws AppError NOT_FOUND; INVALID_INPUT; CONFLICT while its bytes are not there
  */
-export async function finalizeUpload(db: Database, uploadId: string): Promise<UploadRow> {
+export async function finalizeUpload(db: Database, by: Uploader, uploadId: string): Promise<UploadRow> {
   const id = readId(uploadId, 'id')
-  await db.tenant.upload.updateMany({
-    where: { id, state: 'received' },
-    data: { state: 'finalized', finalizedAt: new Date() },
+  await db.tenantSql.transaction(async (tx) => {
+    const { rowCount } = await tx.query(FINALIZE, [currentTenant(), id])
+    if (rowCount === 1) await audit(tx, { ...describeUpload(id, by), action: 'upload.finalize' })
   })
   const upload = await getUpload(db, id)
   if (upload.state !== 'finalized') throw new AppError('CONFLICT', 'id: the bytes of this upload are not there')
   return upload
+}
+
+function describeUpload(resourceId: string, { userId, requestId }: Uploader) {
+  const resourceType = 'Upload'
+  return { tenantId: currentTenant(), correlationId: requestId, adminUserId: userId, resourceType, resourceId }
 }
 
 async function getUpload(db: Database, id: string): Promise<UploadRow> {
