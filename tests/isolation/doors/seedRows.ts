@@ -25,6 +25,8 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
     reason: 'manual',
     source_message_id: plan.messageId,
   })
+  const company = { scope: 'company', company_id: plan.companyId }
+  await oltp('suppressions', { ...own, id: uuidv7(), domain: `no-${slug}.example`, reason: 'manual', ...company })
 
   const fileKey = `lead-export/${slug} file`
   const list = { ...own, content_storage_key: fileKey }
