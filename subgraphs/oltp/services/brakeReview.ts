@@ -38,11 +38,11 @@ export async function reactivateEmailAccount(
   context: Context,
   input: ReactivateEmailAccountInput,
 ): Promise<EmailAccountRow> {
-  const id = readId(input.id, 'id')
+  const id = readId(input.emailAccountId, 'emailAccountId')
   const note = readOptionalText(input.note, 'note', MAX_NOTE_LENGTH)
   await changeAudited(context, async (tx, record) => {
     const before = await lockRow<Locked>(tx, 'email_accounts', id, ['id', 'domainId', 'status', 'pausedReason'])
-    if (!before) throw new AppError('NOT_FOUND', 'id: there is no such mailbox')
+    if (!before) throw new AppError('NOT_FOUND', 'emailAccountId: there is no such mailbox')
     if (!STOPPED.includes(before.status)) throw new AppError('CONFLICT', `the mailbox is ${before.status}`)
     if (before.status === 'suspended' && note === null) {
       throw new AppError('INVALID_INPUT', 'note: a suspended mailbox needs one')

@@ -59,7 +59,7 @@ async function told() {
   const events = await tier.announced(demo.tenantId)
   return events
     .filter(({ eventType }) => !eventType.startsWith('email.') && eventType !== 'campaign.planDue')
-    .map(({ eventType, payload }) => ({ eventType, ...(payload as Record<string, unknown>) }))
+    .map(({ eventType, payload }): Record<string, unknown> => ({ eventType, ...(payload as object) }))
 }
 
 describe('a mailbox', () => {
@@ -209,7 +209,7 @@ describe('reactivateEmailAccount', () => {
   const REACTIVATE = `mutation ($input: ReactivateEmailAccountInput!) {
     reactivateEmailAccount(input: $input) { emailAccount { id status pausedReason } }
   }`
-  const reactivate = async (input: { id: string; note?: string }, as = userOf(demo.tenantId)) => {
+  const reactivate = async (input: { emailAccountId: string; note?: string }, as = userOf(demo.tenantId)) => {
     const answer = await tier.ask(REACTIVATE, { input }, as)
     return answer.errors?.[0]?.extensions.code ?? answer.data.reactivateEmailAccount.emailAccount
   }
@@ -217,11 +217,11 @@ describe('reactivateEmailAccount', () => {
   test('lets a suspended mailbox go on with a note; what came back before counts no more', async () => {
     const ids = await sendMails(40, demo, { campaignId: null })
     await bounce(ids.slice(0, 5))
-    expect(await reactivate({ id: demo.mailboxId })).toBe('INVALID_INPUT')
-    expect(await reactivate({ id: demo.mailboxId, note: ' ' })).toBe('INVALID_INPUT')
+    expect(await reactivate({ emailAccountId: demo.mailboxId })).toBe('INVALID_INPUT')
+    expect(await reactivate({ emailAccountId: demo.mailboxId, note: ' ' })).toBe('INVALID_INPUT')
     const [waiting = ''] = await queueMails(tier, demo, [null])
     const active = { id: demo.mailboxId, status: 'ACTIVE', pausedReason: null }
-    expect(await reactivate({ id: demo.mailboxId, note: 'the list was cleaned' })).toEqual(active)
+    expect(await reactivate({ emailAccountId: demo.mailboxId, note: 'the list was cleaned' })).toEqual(active)
     expect(await mailbox()).toMatchObject({ pausedAt: null, reviewedAt: expect.any(Date) })
     const events = await tier.announced(demo.tenantId)
     expect(events.slice(-2).map(({ eventType, aggregateId }) => [eventType, aggregateId])).toEqual(
@@ -236,12 +236,12 @@ describe('reactivateEmailAccount', () => {
   })
 
   test('is for owners and admins, for mailboxes of their own that are stopped', async () => {
-    expect(await reactivate({ id: demo.pausedMailboxId }, userOf(demo.tenantId, { roles: ['manager'] }))).toBe(
-      'FORBIDDEN',
-    )
-    expect(await reactivate({ id: demo.pausedMailboxId }, userOf(rival.tenantId))).toBe('NOT_FOUND')
-    expect(await reactivate({ id: uuidv7() })).toBe('NOT_FOUND')
-    expect(await reactivate({ id: demo.mailboxId })).toBe('CONFLICT')
-    expect(await reactivate({ id: demo.pausedMailboxId })).toMatchObject({ status: 'ACTIVE' })
+    expect(
+      await reactivate({ emailAccountId: demo.pausedMailboxId }, userOf(demo.tenantId, { roles: ['manager'] })),
+    ).toBe('FORBIDDEN')
+    expect(await reactivate({ emailAccountId: demo.pausedMailboxId }, userOf(rival.tenantId))).toBe('NOT_FOUND')
+    expect(await reactivate({ emailAccountId: uuidv7() })).toBe('NOT_FOUND')
+    expect(await reactivate({ emailAccountId: demo.mailboxId })).toBe('CONFLICT')
+    expect(await reactivate({ emailAccountId: demo.pausedMailboxId })).toMatchObject({ status: 'ACTIVE' })
   })
 })

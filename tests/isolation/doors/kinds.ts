@@ -109,7 +109,6 @@ const BY_COORDINATE: Record<string, Kind> = {
   'StarConversationInput.ids': 'Conversation',
   'ArchiveConversationInput.ids': 'Conversation',
   'MarkMessagesReadInput.ids': 'InboxMessageRef',
-  'ReactivateEmailAccountInput.id': 'EmailAccount',
   'JobActionInput.id': 'Job',
   'ReprioritizeJobInput.id': 'Job',
   'UnparkOutboxEventInput.id': 'OutboxEvent',
