@@ -45,6 +45,14 @@ export const port = z.coerce.number('is not a port number').int('is not a port n
 /** A positive whole number: sizes, counts, milliseconds. */
 export const positiveInteger = z.coerce.number().int().positive()
 
+/** DNS servers to ask, comma-separated (`127.0.0.1:5353`); none means the machine's own. */
+export const dnsServersSetting = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((server) => server.trim())
+    .filter(Boolean),
+)
+
 /** A PostgreSQL connection string. */
 export const databaseUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a postgres:// URL')
 

@@ -61,7 +61,10 @@ export function localEnvironment(
     content: { ...tierSettings('content'), ...pick(['CONTENT_MASTER_KEY']) },
     analytics: tierSettings('analytics'),
     queue: { ...tierSettings('queue'), ...pick(['REDIS_URL']) },
-    worker: pick([...listening('worker'), ...connections('queue'), ...callerSettings('worker'), 'REDIS_URL', 'VAULT']),
+    worker: pick([
+      ...[...listening('worker'), ...connections('queue'), ...callerSettings('worker'), 'REDIS_URL'],
+      ...['VAULT', 'DNS_SERVERS', 'ALLOW_INSIDE_MAIL_SERVERS'],
+    ]),
     gateway: pick([
       ...listening('gateway'),
       ...callerSettings('gateway'),

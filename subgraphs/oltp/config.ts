@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { positiveInteger } from '#platform/config.ts'
+import { dnsServersSetting, positiveInteger } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 import { publicUrlSetting, trackingKeySettings } from '#platform/tracking/keys.ts'
 import { vaultSetting } from '#platform/vault.ts'
@@ -16,15 +16,7 @@ export const oltpConfig = subgraphConfig('oltp', {
     /** Where passwords of mailboxes and keys of domains go: file:<folder>. */
     VAULT: vaultSetting.default('file:.data/vault'),
     /** DNS servers that domains are looked up with, comma-separated (`127.0.0.1:5353`); none means the machine's own. */
-    DNS_SERVERS: z
-      .string()
-      .default('')
-      .transform((text) =>
-        text
-          .split(',')
-          .map((server) => server.trim())
-          .filter(Boolean),
-      ),
+    DNS_SERVERS: dnsServersSetting.default([]),
     /** The domain that tenants' SPF records include and MX records point to, as _spf.<domain> and mx.<domain>. */
     MAIL_DOMAIN: z
       .string()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
-import { databaseUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { databaseUrl, dnsServersSetting, listenSettings, port, positiveInteger } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 import { vaultSetting } from '#platform/vault.ts'
 
@@ -34,6 +34,10 @@ export const workerConfig = z
     WORKER_POLL_MS: positiveInteger.default(250),
     /** Where the secrets are that mailboxes and domains name: file:<folder> or env:<PREFIX>. */
     VAULT: vaultSetting.default('file:.data/vault'),
+    /** Whether tenants' mail servers may be on this machine or in our own networks: for development. */
+    ALLOW_INSIDE_MAIL_SERVERS: z.stringbool().default(false),
+    /** DNS servers that mail servers are found by; none means the machine's own. */
+    DNS_SERVERS: dnsServersSetting.default([]),
     /** How long running jobs may go on after SIGTERM. */
     WORKER_DRAIN_MS: z.coerce.number().int().min(0).max(9_000).default(8_000),
   })
@@ -54,6 +58,7 @@ export const workerConfig = z
     pollMs: settings.WORKER_POLL_MS,
     drainMs: settings.WORKER_DRAIN_MS,
     vault: settings.VAULT,
+    mailServers: { allowsInside: settings.ALLOW_INSIDE_MAIL_SERVERS, dnsServers: settings.DNS_SERVERS },
     asks: outgoingEdges('worker', ASKED, settings),
   }))
 export type WorkerConfig = z.output<typeof workerConfig>

@@ -9,6 +9,7 @@ import type { WorkerConfig } from './config.ts'
 import { JobRunner } from './engine/jobRunner.ts'
 import { makeWakeUp } from './engine/wakeUp.ts'
 import { MailboxReader } from './imap/mailboxReader.ts'
+import { makeFindServer } from './mailServerPlace.ts'
 import { startMonitoring } from './monitoring.ts'
 import { addQueueMetrics } from './queueMetrics.ts'
 import { startScheduler } from './scheduler.ts'
@@ -32,14 +33,15 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const { oltp, content, analytics } = config.asks
   const oltpClient = makeServiceClient(oltp)
   const vault = openVault(config.vault)
-  const mail = new MailSender({ oltp: oltpClient, vault, log })
+  const findServer = makeFindServer(config.mailServers)
+  const mail = new MailSender({ oltp: oltpClient, vault, log, findServer })
   const services = {
     oltp: oltpClient,
     content: makeServiceClient(content),
     analytics: makeServiceClient(analytics),
     queue: { pool: db.systemSql, announce: wakeUp.announce },
     mail,
-    mailboxes: new MailboxReader({ vault }),
+    mailboxes: new MailboxReader({ vault, findServer }),
   }
   const onSettled = addWorkerMetrics(metrics, () => runner.held)
   const { leaseMs, pollMs } = config

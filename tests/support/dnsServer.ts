@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 
-/** What a name says: texts of TXT records, `10 mx.example` of MX records. */
-export type DnsZone = Record<string, { TXT?: string[]; MX?: string[] }>
+/** What a name says: texts of TXT records, `10 mx.example` of MX records, addresses of version 4. */
+export type DnsZone = Record<string, { TXT?: string[]; MX?: string[]; A?: string[] }>
 
 /** A DNS server on this machine that tells what is in `zone`, which may change; others' names it does not know. */
 export type DnsServer = {
@@ -13,7 +13,8 @@ export type DnsServer = {
   stop(): Promise<void>
 }
 
-const TYPES = { TXT: 16, MX: 15 } as const
+const TYPES = { TXT: 16, MX: 15, A: 1 } as const
+const DATA = { TXT: txtData, MX: mxData, A: (text: string) => Buffer.from(text.split('.').map(Number)) }
 const NAME_ERROR = 3
 const SERVER_FAILURE = 2
 
@@ -36,7 +37,7 @@ export async function startDnsServer(): Promise<DnsServer> {
 function answer(question: Buffer, zone: DnsZone, broken: ReadonlySet<string>): Buffer {
   const { name, end } = readName(question)
   const type = question.readUInt16BE(end)
-  const kind = type === TYPES.MX ? 'MX' : 'TXT'
+  const kind = type === TYPES.MX ? 'MX' : type === TYPES.A ? 'A' : 'TXT'
   const records = zone[name]
   const texts = (type === TYPES[kind] && records?.[kind]) || []
   const code = broken.has(name) ? SERVER_FAILURE : records ? 0 : NAME_ERROR
@@ -45,7 +46,7 @@ function answer(question: Buffer, zone: DnsZone, broken: ReadonlySet<string>): B
   header.writeUInt16BE(0x8180 | code, 2)
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(code ? 0 : texts.length, 6)
-  const answers = code ? [] : texts.map((text) => resource(type, kind === 'MX' ? mxData(text) : txtData(text)))
+  const answers = code ? [] : texts.map((text) => resource(type, DATA[kind](text)))
   return Buffer.concat([header, question.subarray(12, end + 4), ...answers])
 }
 

@@ -1,37 +1,10 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import type { MailServerInput } from '#graphql/oltp'
 import type { MailServer } from '#platform/contracts/mailServers.ts'
 import { AppError } from '#platform/errors.ts'
+import { isInsideAddress } from '#platform/insideAddresses.ts'
 import { asciiDomain } from './leadInput.ts'
 import { readOptionalText, readText } from './texts.ts'
-
-/** Addresses of our own machines and networks: no tenant's server is there. */
-const INSIDE = new BlockList()
-for (const [net, prefix] of [
-  ...([
-    ['0.0.0.0', 8],
-    ['10.0.0.0', 8],
-    ['100.64.0.0', 10],
-    ['127.0.0.0', 8],
-    ['169.254.0.0', 16],
-  ] as const),
-  ...([
-    ['172.16.0.0', 12],
-    ['192.168.0.0', 16],
-    ['198.18.0.0', 15],
-    ['224.0.0.0', 3],
-  ] as const),
-] as const) {
-  INSIDE.addSubnet(net, prefix, 'ipv4')
-}
-for (const [net, prefix] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-] as const) {
-  INSIDE.addSubnet(net, prefix, 'ipv6')
-}
 
 const HOST_NAME = /^(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
 const LOCAL_NAME = /(^|\.)(localhost|local|internal|localdomain|home\.arpa)$/
@@ -59,7 +32,7 @@ function readHost(given: string, field: string, allowsInside: boolean): string {
   const version = isIP(text)
   const host = version ? text : asciiDomain(text)
   if (!version && !HOST_NAME.test(host)) throw new AppError('INVALID_INPUT', `${field}: is not a server's name`)
-  const isInside = version ? INSIDE.check(host, version === 4 ? 'ipv4' : 'ipv6') : LOCAL_NAME.test(host)
+  const isInside = version ? isInsideAddress(host) : LOCAL_NAME.test(host)
   if (isInside && !allowsInside) throw new AppError('INVALID_INPUT', `${field}: is not a public server`)
   // A name that is made of digits alone is an address in disguise.
   if (!version && /^[0-9.x]+$/.test(host)) throw new AppError('INVALID_INPUT', `${field}: is not a server's name`)

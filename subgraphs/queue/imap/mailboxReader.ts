@@ -2,6 +2,7 @@ import { ImapFlow } from 'imapflow'
 import { imapSecretPath, type MailServer, readMailServer } from '#platform/contracts/mailServers.ts'
 import { AppError } from '#platform/errors.ts'
 import type { Vault } from '#platform/vault.ts'
+import { type FindServer, ServerForbidden, type ServerPlace } from '../mailServerPlace.ts'
 
 /** A mailbox to be looked into, and how far its folder was read. */
 export type MailboxToRead = {
@@ -44,18 +45,22 @@ export class MailboxReader {
   readonly #vault: Vault
   readonly #timeouts: ImapTimeouts
   readonly #maxBytes: number
+  readonly #findServer: FindServer
 
   /** @param options `maxBytes`: larger mails are passed over */
   constructor({
     vault,
+    findServer,
     timeouts = IMAP_TIMEOUTS,
     maxBytes = 25 * 1024 * 1024,
   }: {
     vault: Vault
+    findServer: FindServer
     timeouts?: ImapTimeouts
     maxBytes?: number
   }) {
     this.#vault = vault
+    this.#findServer = findServer
     this.#timeouts = timeouts
     this.#maxBytes = maxBytes
   }
@@ -85,8 +90,12 @@ export class MailboxReader {
   async #connect({ host, port, secure, user }: MailServer, mailbox: MailboxToRead): Promise<ImapFlow> {
     const pass = await this.#findPassword(mailbox.vaultKeyPath)
     const { connect, greeting, silence } = this.#timeouts
+    const { address, servername, isInside } = await this.#find(host)
     const client = new ImapFlow({
-      ...{ host, port, secure, auth: { user: user ?? mailbox.email, pass }, logger: false },
+      ...{ host: address, port, secure, ...(servername && { servername }), logger: false },
+      auth: { user: user ?? mailbox.email, pass },
+      // Whoever stands between could leave the offer of STARTTLS out, and read the password.
+      ...(!secure && !isInside && { doSTARTTLS: true }),
       ...{ connectionTimeout: connect, greetingTimeout: greeting, socketTimeout: silence, disableAutoIdle: true },
     })
     // What breaks a connection fails the command that waits for it; without a listener it would also end the process.
@@ -99,6 +108,14 @@ export class MailboxReader {
       throw new Error(answerOf(error), { cause: error })
     }
     return client
+  }
+
+  async #find(host: string): Promise<ServerPlace> {
+    try {
+      return await this.#findServer(host)
+    } catch (error) {
+      throw error instanceof ServerForbidden ? new MailboxRefused(error.message) : error
+    }
   }
 
   async #findPassword(vaultKeyPath: string | null): Promise<string> {

@@ -3,6 +3,7 @@ import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { GroupCommit } from '#platform/groupCommit.ts'
 import type { Log } from '#platform/log.ts'
 import type { Vault } from '#platform/vault.ts'
+import { type FindServer, ServerForbidden } from '../mailServerPlace.ts'
 import { classifyFailure, isAnswered, type SendOutcome, type SmtpError } from './classify.ts'
 import { guardText } from './guardedText.ts'
 import { type DkimOrder, signMail } from './signMail.ts'
@@ -40,11 +41,17 @@ export class MailSender {
   readonly #windows: GroupCommit<SendAttempt, boolean>
   readonly #endings: GroupCommit<SendAttempt & Ended, FinishAnswer>
 
-  constructor(options: { oltp: ServiceClient; vault: Vault; log: Log; timeouts?: SmtpTimeouts }) {
-    const { oltp, vault, log, timeouts = SMTP_TIMEOUTS } = options
+  constructor(options: {
+    oltp: ServiceClient
+    vault: Vault
+    log: Log
+    findServer: FindServer
+    timeouts?: SmtpTimeouts
+  }) {
+    const { oltp, vault, log, findServer, timeouts = SMTP_TIMEOUTS } = options
     this.#vault = vault
     this.#log = log
-    this.#lines = new SmtpLines({ vault, timeouts })
+    this.#lines = new SmtpLines({ vault, timeouts, findServer })
     const isEverybodys = (error: unknown) => error instanceof AppError && error.code === 'UNAVAILABLE'
     this.#windows = new GroupCommit({
       maxItems: MAILS_PER_CALL,
@@ -89,7 +96,8 @@ export class MailSender {
     } catch (error) {
       const failure = error as SmtpError
       const response = failure.response ?? failure.message
-      if (error instanceof MailboxUnusable) return { outcome: 'AUTH_FAILED', response }
+      if (error instanceof MailboxUnusable || error instanceof ServerForbidden)
+        return { outcome: 'AUTH_FAILED', response }
       if (text?.wasRefused()) return { outcome: 'ABORTED', response: null }
       if (text?.wasGiven() && !isAnswered(failure)) return { outcome: 'UNKNOWN', response }
       const outcome = classifyFailure(failure)

@@ -1,4 +1,5 @@
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js'
+import type { FindServer } from '../mailServerPlace.ts'
 import type { GuardedText } from './guardedText.ts'
 import type { SmtpSettings } from './smtpSettings.ts'
 
@@ -21,6 +22,7 @@ export class SmtpLine {
   readonly #settings: SmtpSettings
   readonly #credentials: Credentials | null
   readonly #timeouts: SmtpTimeouts
+  readonly #findServer: FindServer
   readonly #idle: Connection[] = []
   readonly #waiting: (() => void)[] = []
   #open = 0
@@ -28,10 +30,16 @@ export class SmtpLine {
   #pausedBy: Error | undefined
   #isClosed = false
 
-  constructor(options: { settings: SmtpSettings; credentials: Credentials | null; timeouts: SmtpTimeouts }) {
+  constructor(options: {
+    settings: SmtpSettings
+    credentials: Credentials | null
+    timeouts: SmtpTimeouts
+    findServer: FindServer
+  }) {
     this.#settings = options.settings
     this.#credentials = options.credentials
     this.#timeouts = options.timeouts
+    this.#findServer = options.findServer
   }
 
   /** Whether it does nothing and holds nothing. */
@@ -42,7 +50,7 @@ export class SmtpLine {
   /**
    * Sends one mail; answers what the server said when it took it.
    * @param makeText called for each try: a connection that was dropped while it was idle is replaced once
-   * @throws SmtpError
+   * @throws SmtpError; ServerForbidden
    */
   async send(envelope: Envelope, makeText: () => GuardedText): Promise<string> {
     await this.#takePlace()
@@ -90,8 +98,11 @@ export class SmtpLine {
   async #connect(): Promise<Connection> {
     if (Date.now() < this.#pausedUntil) throw this.#pausedBy ?? new Error('the server was not reached a moment ago')
     const { host, port, secure, requireTls } = this.#settings
+    const { address, servername, isInside } = await this.#findServer(host)
     const smtp = new SMTPConnection({
-      ...{ host, port, ...(secure !== undefined && { secure }), requireTLS: requireTls },
+      ...{ host: address, port, ...(secure !== undefined && { secure }), ...(servername && { tls: { servername } }) },
+      // Whoever stands between could leave the offer of STARTTLS out, and read the password.
+      requireTLS: requireTls || (this.#credentials !== null && !isInside),
       connectionTimeout: this.#timeouts.connect,
       greetingTimeout: this.#timeouts.greeting,
       socketTimeout: this.#timeouts.silence,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Vault } from '#platform/vault.ts'
+import type { FindServer } from '../mailServerPlace.ts'
 import { SmtpLine, type SmtpTimeouts } from './smtpLine.ts'
 import { readSmtpSettings } from './smtpSettings.ts'
 
@@ -20,11 +21,13 @@ type Known = { line: SmtpLine; mark: string }
 export class SmtpLines {
   readonly #vault: Vault
   readonly #timeouts: SmtpTimeouts
+  readonly #findServer: FindServer
   readonly #lines = new Map<string, Known>()
 
-  constructor({ vault, timeouts }: { vault: Vault; timeouts: SmtpTimeouts }) {
-    this.#vault = vault
-    this.#timeouts = timeouts
+  constructor(options: { vault: Vault; timeouts: SmtpTimeouts; findServer: FindServer }) {
+    this.#vault = options.vault
+    this.#timeouts = options.timeouts
+    this.#findServer = options.findServer
   }
 
   /**
@@ -41,7 +44,7 @@ export class SmtpLines {
     const settings = readSettings(smtpSettings)
     const credentials = pass === null ? null : { user: settings.user ?? fromEmail, pass }
     known?.line.close()
-    const line = new SmtpLine({ settings, credentials, timeouts: this.#timeouts })
+    const line = new SmtpLine({ settings, credentials, timeouts: this.#timeouts, findServer: this.#findServer })
     this.#forgetIdle()
     this.#lines.set(emailAccountId, { line, mark })
     return line

@@ -5,9 +5,9 @@ import { describeProblem } from '../engine/jobRequest.ts'
 export const smtpSettings = z.object({
   host: z.string().min(1).max(253),
   port: z.int().min(1).max(65_535).default(587),
-  /** TLS from the first byte; else STARTTLS where the server offers it. */
+  /** TLS from the first byte; else STARTTLS, which a server outside has to offer for a password to be sent. */
   secure: z.boolean().optional(),
-  /** Refuses to go on without STARTTLS. */
+  /** Refuses to go on without STARTTLS also where no password is sent. */
   requireTls: z.boolean().default(false),
   /** Whom it signs in as; its address unless given. */
   user: z.string().min(1).max(320).nullish(),

@@ -7,6 +7,7 @@ import { AppError } from '#platform/errors.ts'
 import { makeLog } from '#platform/log.ts'
 import { openVault } from '#platform/vault.ts'
 import { MailboxReader } from '../../../subgraphs/queue/imap/mailboxReader.ts'
+import { makeFindServer } from '../../../subgraphs/queue/mailServerPlace.ts'
 import { pollMailboxes } from '../../../subgraphs/queue/tasks/pollMailboxes.ts'
 import { makeMail } from '../../support/mails.ts'
 import { IMAP_PASSWORD, IMAP_USER, type ImapServer, startImapServer, startOddServer } from './imapServer.ts'
@@ -17,7 +18,7 @@ import { foundTenant, type Workspace } from './workspace.ts'
 const vaultFolder = mkdtempSync(path.join(tmpdir(), 'penguinmails-vault-'))
 const vault = openVault(`file:${vaultFolder}`)
 const mailboxes = new MailboxReader({
-  ...{ vault, maxBytes: 100_000 },
+  ...{ vault, maxBytes: 100_000, findServer: makeFindServer({ allowsInside: true }) },
   timeouts: { connect: 1_000, greeting: 1_000, silence: 5_000, whole: 20_000 },
 })
 
