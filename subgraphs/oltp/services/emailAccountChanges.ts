@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { CreateEmailAccountInput, DeleteEmailAccountInput, UpdateEmailAccountInput } from '#graphql/oltp'
-import { type MailServer, readMailServer } from '#platform/contracts/mailServers.ts'
+import { now } from '#platform/clock.ts'
+import { imapSecretPath, type MailServer, readMailServer } from '#platform/contracts/mailServers.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
@@ -9,6 +11,7 @@ import { changeAudited, createOnce, diff, pickGiven } from './changes.ts'
 import { wakeCampaignsOfDomain } from './domainWaking.ts'
 import {
   forgetSecrets,
+  hasSecret,
   keepSecrets,
   type MailboxSecrets,
   readSecrets,
@@ -93,7 +96,8 @@ export async function createEmailAccount(context: Context, input: CreateEmailAcc
 
 /**
  * Changes what is given of a mailbox. One that waited for being told how it sends, or whose password was not accepted, is
- * active again when it is told.
+ * active again when it is told. A password is for the server and the user that it was given for: with another it is to be
+ * given again.
  * @throws AppError NOT_FOUND; INVALID_INPUT; UNAVAILABLE without a vault
  */
 export async function updateEmailAccount(context: Context, input: UpdateEmailAccountInput): Promise<EmailAccountRow> {
@@ -106,6 +110,7 @@ export async function updateEmailAccount(context: Context, input: UpdateEmailAcc
       smtpSettings: readMailServer(before.smtpSettings),
       imapSettings: readMailServer(before.imapSettings),
     }
+    await requireOwnPasswords(context, { vaultKeyPath: before.vaultKeyPath, before: servers, given, secrets })
     const { displayName, provider, status, domainId } = before
     const after: Changeable = Object.assign({ displayName, provider, ...servers }, given)
     const isTold = Boolean(input.smtp || (secrets.smtp !== undefined && servers.smtpSettings))
@@ -142,7 +147,7 @@ export async function deleteEmailAccount(context: Context, input: DeleteEmailAcc
     if (rows.length > 0) {
       throw new AppError('CONFLICT', 'emailAccountId: a campaign that is scheduled or sending sends from this mailbox')
     }
-    await updateRow(tx, 'email_accounts', id, { deletedAt: new Date(), status: 'disconnected' })
+    await updateRow(tx, 'email_accounts', id, { deletedAt: now(), status: 'disconnected' })
     await record({ action: 'emailAccount.delete', resourceType: 'EmailAccount', resourceId: id })
     return vaultKeyPath === secretPathOf(id) ? vaultKeyPath : null
   })
@@ -210,6 +215,33 @@ function requirePasswords({ smtpSettings, imapSettings }: Partial<Servers>, { sm
   if (imapSettings?.user && imap === undefined && smtp === undefined) {
     throw new AppError('INVALID_INPUT', 'imapPassword: is needed to log in')
   }
+}
+
+type Moving = {
+  vaultKeyPath: string | null
+  before: Servers
+  given: Partial<Servers>
+  secrets: MailboxSecrets
+}
+
+/**
+ * Whoever may say where a mailbox's server is must not thereby have the password that is kept for another one sent there.
+ * @throws AppError INVALID_INPUT; UNAVAILABLE without a vault
+ */
+async function requireOwnPasswords(context: Context, { vaultKeyPath, before, given, secrets }: Moving): Promise<void> {
+  if (vaultKeyPath === null) return
+  if (isElsewhere(before.smtpSettings, given.smtpSettings) && secrets.smtp === undefined) {
+    throw new AppError('INVALID_INPUT', 'smtpPassword: is needed again for another server or user')
+  }
+  if (!isElsewhere(before.imapSettings, given.imapSettings) || secrets.imap !== undefined) return
+  // Without one of its own, reading goes with the password for sending.
+  if (secrets.smtp === undefined || (await hasSecret(context, imapSecretPath(vaultKeyPath)))) {
+    throw new AppError('INVALID_INPUT', 'imapPassword: is needed again for another server or user')
+  }
+}
+
+function isElsewhere(before: MailServer | null, given: MailServer | null | undefined): boolean {
+  return Boolean(given) && !isDeepStrictEqual(before, given)
 }
 
 /** Servers as their columns hold them; those that nothing is said of are left out. */

@@ -66,6 +66,11 @@ export async function replaceSecrets(
   return own
 }
 
+/** @throws AppError UNAVAILABLE without a vault */
+export async function hasSecret(context: Context, path: string): Promise<boolean> {
+  return (await findSecret(context, path)) !== undefined
+}
+
 async function findSecret({ vault }: Context, path: string): Promise<string | undefined> {
   return vault.read(path).catch((error: unknown) => {
     if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined
