@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { getCampaign, lockEditable } from './campaignChanges.ts'
 import { changeAudited } from './changes.ts'
 import { readLeadFilter } from './leads.ts'
+import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import type { CampaignRow } from './rows.ts'
 import { type Enrolled, enrollLeads, MAX_ENROLLED } from './sending/enroll.ts'
 
@@ -30,10 +31,11 @@ const REMOVE = `
   ), failed AS (
     UPDATE inbox_message_refs r
     SET status = 'failed', failed_at = $4, failure_reason = 'removed_from_campaign', version = r.version + 1
-    WHERE r.tenant_id = $1 AND r.enrollment_id IN (SELECT id FROM mailed) AND r.status = 'queued' RETURNING r.id
+    WHERE r.tenant_id = $1 AND r.enrollment_id IN (SELECT id FROM mailed) AND r.status = 'queued'
+    RETURNING ${FAILED_MAIL}
   )
   SELECT (SELECT count(*)::int FROM gone) + (SELECT count(*)::int FROM stopped) AS removed,
-         (SELECT count(*)::int FROM failed) AS failed`
+         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS "failedMails"`
 
 /**
  * Puts leads into a campaign that is not sending; they are written to once it is. A repeat adds nobody twice.
@@ -59,11 +61,16 @@ export async function removeCampaignLeads(context: Context, input: RemoveCampaig
     removed += await changeAudited(context, async (tx, record) => {
       await lockEditable(tx, campaignId)
       const values = [currentTenant(), campaignId, leadIds, now()]
-      const { rows } = await tx.query<{ removed: number; failed: number }>(REMOVE, values)
-      const done = rows[0] ?? { removed: 0, failed: 0 }
+      const { rows } = await tx.query<{ removed: number; failedMails: FailedMail[] }>(REMOVE, values)
+      const { removed: gone, failedMails } = rows[0] ?? { removed: 0, failedMails: [] }
+      await giveBackPromises(tx, failedMails)
       const resource = { resourceType: 'Campaign', resourceId: campaignId }
-      await record({ action: 'campaign.removeLeads', ...resource, newValues: done })
-      return done.removed
+      await record({
+        action: 'campaign.removeLeads',
+        ...resource,
+        newValues: { removed: gone, failed: failedMails.length },
+      })
+      return gone
     })
   })
   return { campaign: await getCampaign(context, campaignId), removed }

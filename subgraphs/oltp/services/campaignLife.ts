@@ -15,6 +15,7 @@ import type { Context } from '../context.ts'
 import { getCampaign, type LockedCampaign, lockCampaign } from './campaignChanges.ts'
 import { enrollSelection } from './campaignLeads.ts'
 import { type Act, changeAudited } from './changes.ts'
+import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import { findPreflight } from './preflight.ts'
 import { requireClear } from './preflightFindings.ts'
 import type { CampaignRow } from './rows.ts'
@@ -38,9 +39,9 @@ const HOLD_PARTS = `
     WHERE s.tenant_id = $1 AND s.campaign_id = $2 AND s.deleted_at IS NULL) ORDER BY t.id FOR SHARE`
 
 const FAIL_QUEUED = `
-  UPDATE inbox_message_refs SET status = 'failed', failed_at = $3, failure_reason = 'campaign_cancelled',
-    version = version + 1
-  WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'queued'`
+  UPDATE inbox_message_refs r SET status = 'failed', failed_at = $3, failure_reason = 'campaign_cancelled',
+    version = r.version + 1
+  WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'queued' RETURNING ${FAILED_MAIL}`
 const STOP_ENROLLMENTS = `
   UPDATE campaign_enrollments SET status = 'stopped', stop_reason = 'campaign_cancelled', ended_at = $3,
     next_run_at = NULL, version = version + 1
@@ -122,8 +123,9 @@ export async function cancelCampaign(context: Context, input: CancelCampaignInpu
     await updateRow(tx, 'campaigns', id, { status: 'cancelled', nextPlanAt: null, version: before.version + 1 })
     const values = [currentTenant(), id, now()]
     const { rowCount: stopped } = await tx.query(STOP_ENROLLMENTS, values)
-    const { rowCount: failed } = await tx.query(FAIL_QUEUED, values)
-    await record(stateChange('campaign.cancel', before, { status: 'cancelled', stopped, failed }))
+    const { rows: failed } = await tx.query<FailedMail>(FAIL_QUEUED, values)
+    await giveBackPromises(tx, failed)
+    await record(stateChange('campaign.cancel', before, { status: 'cancelled', stopped, failed: failed.length }))
   })
   return getCampaign(context, id)
 }

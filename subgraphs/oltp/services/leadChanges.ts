@@ -7,8 +7,10 @@ import { readId } from '#platform/graph/ids.ts'
 import type { Context } from '../context.ts'
 import { changeAudited, createOnce, diff, pickGiven } from './changes.ts'
 import { type LeadValues, readLead } from './leadInput.ts'
+import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import { requireRoom } from './planLimits.ts'
 import type { LeadRow } from './rows.ts'
+import { planLeadAgain } from './sending/planAgain.ts'
 import { suppress } from './suppressions.ts'
 import { insertRow, isTaken, lockRow, updateRow } from './tenantRows.ts'
 
@@ -21,9 +23,9 @@ const END = `
     UPDATE campaign_enrollments
     SET status = 'stopped', stop_reason = 'lead_deleted', ended_at = $3, next_run_at = NULL, version = version + 1
     WHERE tenant_id = $1 AND lead_id = $2 AND status = 'active')
-  UPDATE inbox_message_refs
-  SET status = 'failed', failed_at = $3, failure_reason = 'lead_deleted', version = version + 1
-  WHERE tenant_id = $1 AND lead_id = $2 AND status = 'queued'`
+  UPDATE inbox_message_refs r
+  SET status = 'failed', failed_at = $3, failure_reason = 'lead_deleted', version = r.version + 1
+  WHERE r.tenant_id = $1 AND r.lead_id = $2 AND r.status = 'queued' RETURNING ${FAILED_MAIL}`
 
 /**
  * Creates a lead.
@@ -43,7 +45,8 @@ export async function createLead(context: Context, input: CreateLeadInput): Prom
 }
 
 /**
- * Changes what is given of a lead; custom fields are replaced as a whole.
+ * Changes what is given of a lead; custom fields are replaced as a whole. Mail that waits to leave for an address that it
+ * has no more is written anew, to the one it has now.
  * @throws AppError NOT_FOUND; INVALID_INPUT; CONFLICT for an address that another lead has
  */
 export async function updateLead(context: Context, input: UpdateLeadInput): Promise<LeadRow> {
@@ -56,7 +59,10 @@ export async function updateLead(context: Context, input: UpdateLeadInput): Prom
       throw isTaken(error) ? emailIsTaken() : error
     })
     const { names: changed } = diff(before, after)
-    await record({ action: 'lead.update', resourceType: 'Lead', resourceId: id, newValues: { changed } })
+    const anew = { reason: 'address_changed', at: now(), requestId: context.requestId }
+    const plannedAgain = changed.includes('email') ? await planLeadAgain(tx, id, anew) : 0
+    const newValues = { changed, ...(plannedAgain > 0 && { plannedAgain }) }
+    await record({ action: 'lead.update', resourceType: 'Lead', resourceId: id, newValues })
   })
   return getLead(context, id)
 }
@@ -69,8 +75,9 @@ export async function deleteLead(context: Context, { leadId }: DeleteLeadInput):
   const id = readId(leadId, 'leadId')
   await changeAudited(context, async (tx, record) => {
     await lockLead(tx, id)
-    await tx.query(END, [currentTenant(), id, now()])
-    await updateRow(tx, 'leads', id, { deletedAt: new Date() })
+    const { rows: failed } = await tx.query<FailedMail>(END, [currentTenant(), id, now()])
+    await giveBackPromises(tx, failed)
+    await updateRow(tx, 'leads', id, { deletedAt: now() })
     await record({ action: 'lead.delete', resourceType: 'Lead', resourceId: id })
   })
   context.loaders.leads.clear(id)

@@ -12,6 +12,7 @@ import { changeAudited } from './changes.ts'
 import { findAnswer, makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { readDomain, readEmail } from './leadInput.ts'
 import { filterPeriod, NEWEST_FIRST, type PageInput } from './lists.ts'
+import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import type { SuppressionRow } from './rows.ts'
 import { areLive } from './tenantRows.ts'
 import { filterText } from './texts.ts'
@@ -84,11 +85,12 @@ const suppressText = (leads: string) => `
     UPDATE inbox_message_refs r
     SET status = 'failed', failed_at = lead.at, failure_reason = lead.word, version = r.version + 1
     FROM lead WHERE r.tenant_id = $1 AND r.lead_id = lead.id AND r.status = 'queued' AND ${isWithin('r.campaign_id')}
-    RETURNING r.id
+    RETURNING ${FAILED_MAIL}
   )
   SELECT (SELECT coalesce(array_agg(id), '{}') FROM added) AS "suppressionIds",
          (SELECT coalesce(array_agg(DISTINCT id), '{}') FROM lead) AS "leadIds",
-         (SELECT count(*)::int FROM stopped) AS stopped, (SELECT count(*)::int FROM failed) AS failed`
+         (SELECT count(*)::int FROM stopped) AS stopped, 
+         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS "failedMails"`
 
 const SUPPRESS = { name: 'suppress', text: suppressText(BY_EMAIL) }
 const SUPPRESS_WITH_DOMAINS = {
@@ -111,10 +113,13 @@ export async function suppress(tx: Queryable, targets: readonly Suppressing[]): 
   const rows = targets.map((target) => ({ ...target, suppressionId: uuidv7() }))
   // Whom a domain stands for is found by looking through the tenant's leads: only when one is named.
   const statement = targets.some(({ domain }) => domain != null) ? SUPPRESS_WITH_DOMAINS : SUPPRESS
-  const result = await tx.query<Suppressed>(statement, [currentTenant(), JSON.stringify(rows)])
+  type Row = Omit<Suppressed, 'failed'> & { failedMails: FailedMail[] }
+  const result = await tx.query<Row>(statement, [currentTenant(), JSON.stringify(rows)])
   const [done] = result.rows
   if (!done) throw new Error('suppress answered nothing')
-  return done
+  const { failedMails, ...others } = done
+  await giveBackPromises(tx, failedMails)
+  return { ...others, failed: failedMails.length }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
 import { auditedActs, makeAsk } from './asking.ts'
-import { foundLaunchable, writeLeads, writeMail } from './launchable.ts'
+import { foundLaunchable, promisesOf, writeLeads, writeMail, writePromises } from './launchable.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier } from './oltpTier.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -198,6 +198,29 @@ describe('the life of a campaign', () => {
       expect((await act({ campaignId }, workspace)).code).toBe('CONFLICT')
     const acts = await auditedActs(tier, workspace, 'Campaign')
     expect(acts.map(({ action }) => action.replace('campaign.', ''))).toEqual(['launch', 'pause', 'resume', 'cancel'])
+  })
+
+  test('what was promised for mail that will not leave is given back, of mailbox, domain, campaign and plan', async () => {
+    const scheduledAt = new Date('2026-11-25T23:30:00Z')
+    const ways: Record<string, (workspace: Workspace) => Promise<unknown>> = {
+      cancelled: ({ campaignId, ...own }) => cancel({ campaignId }, { campaignId, ...own }),
+      removed: async (workspace) => {
+        const { campaignId, leadId } = workspace
+        await setCampaign(workspace, { status: 'paused' })
+        await removeLeads({ campaignId, leadIds: [leadId] }, workspace)
+      },
+      unsubscribed: (workspace) => mutation('unsubscribeLead', 'lead { id }')({ leadId: workspace.leadId }, workspace),
+      deleted: (workspace) => mutation('deleteLead', 'id')({ leadId: workspace.leadId }, workspace),
+    }
+    for (const [name, end] of Object.entries(ways)) {
+      const workspace = await foundLaunchable(tier)
+      await writePromises(tier, workspace, scheduledAt, 3)
+      const messageId = await writeMail(tier, workspace, { scheduledAt })
+      await end(workspace)
+      const mail = await tier.db.system.inboxMessageRef.findFirstOrThrow({ where: { id: messageId } })
+      expect([name, mail.status]).toEqual([name, 'failed'])
+      expect([name, await promisesOf(tier, workspace)]).toEqual([name, { campaign: 2, domain: 2, mailbox: 2, plan: 2 }])
+    }
   })
 
   test('launched ten times at once, it is launched once; the others meet a conflict', async () => {

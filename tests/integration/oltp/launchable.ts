@@ -1,4 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { budgetKeys, findCampaignFacts } from '../../../subgraphs/oltp/services/sending/campaignFacts.ts'
 import type { OltpTier } from './oltpTier.ts'
 import { foundTenant, makeWorkspace, type Workspace } from './workspace.ts'
 
@@ -30,11 +32,28 @@ export async function writeLeads(
 export async function writeMail(
   tier: OltpTier,
   { tenantId, mailboxId, campaignId, stepId, leadId, enrollmentId }: Workspace,
-  parts: { status?: string; enrollmentId?: string; leadId?: string } = {},
+  parts: { status?: string; scheduledAt?: Date; enrollmentId?: string; leadId?: string } = {},
 ): Promise<string> {
   const id = uuidv7()
   const names = { tenantId, id, emailAccountId: mailboxId, campaignId, stepId, leadId, enrollmentId, threadId: id }
   const data = { ...names, dedupKey: id, direction: 'outbound', status: 'queued', ...parts }
   await tier.db.system.inboxMessageRef.create({ data })
   return id
+}
+
+/** Has the days and the plan's period of a mail at this time hold what was promised: so many mails of each kind. */
+export async function writePromises(tier: OltpTier, workspace: Workspace, at: Date, reserved: number): Promise<void> {
+  const { tenantId, mailboxId, domainId, campaignId } = workspace
+  const facts = await runAsTenant(tenantId, () => findCampaignFacts(tier.db.tenantSql, [campaignId]))
+  const mailbox = { id: mailboxId, domainId, timezone: 'Europe/Berlin' }
+  const keys = budgetKeys(facts.get(campaignId) ?? null, mailbox, at)
+  await tier.db.system.sendingBudget.createMany({
+    data: keys.map(({ day, ...key }) => ({ tenantId, ...key, day: new Date(day), reserved })),
+  })
+}
+
+/** How much is promised of each. */
+export async function promisesOf(tier: OltpTier, { tenantId }: Workspace): Promise<Record<string, number>> {
+  const budgets = await tier.db.system.sendingBudget.findMany({ where: { tenantId }, orderBy: { scope: 'asc' } })
+  return Object.fromEntries(budgets.map(({ scope, reserved }) => [scope, reserved]))
 }
