@@ -117,10 +117,10 @@ describe('what a route says about an event', () => {
       const delayed = await says({ delayMs: 700 })
       await Promise.all([1, 2, 3].map(() => says({ concurrencyKey: 'mailbox 1' })))
       await until(() => ran.length === 4)
-      const last = ran.at(-1) as (typeof ran)[number]
-      expect(last.job.payload).toMatchObject({ eventId: delayed })
-      expect(last.from - Date.parse((last.job.payload as EventPayload).acceptedAt)).toBeGreaterThanOrEqual(699)
-      const keyed = ran.slice(0, 3).toSorted((a, b) => a.from - b.from)
+      const isDelayed = ({ job }: (typeof ran)[number]) => (job.payload as EventPayload).eventId === delayed
+      const [late] = ran.filter(isDelayed) as [(typeof ran)[number]]
+      expect(late.from - Date.parse((late.job.payload as EventPayload).acceptedAt)).toBeGreaterThanOrEqual(699)
+      const keyed = ran.filter((one) => !isDelayed(one)).toSorted((x, y) => x.from - y.from)
       for (const [index, { from }] of keyed.slice(1).entries()) {
         expect(from).toBeGreaterThanOrEqual((keyed[index]?.to ?? 0) - 1)
       }
