@@ -17,5 +17,7 @@ FROM node:20-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build --chown=node:node /app /app
+# What a volume mounted there begins as: a folder that nobody else reads.
+RUN install -d -m 700 -o node -g node /vault
 USER node
 CMD ["node", "--import", "tsx", "gateway/server.ts"]
