@@ -31,15 +31,18 @@ const KEEP_ALIVE_MS = 72_000
 
 const SUPERGRAPH = fileURLToPath(new URL('supergraph.graphql', import.meta.url))
 
-/** Builds the gateway without listening. It asks no tier before a client does, so it starts whatever is down. */
-export async function buildGateway(config: GatewayConfig): Promise<Service> {
+/**
+ * Builds the gateway without listening. It asks no tier before a client does, so it starts whatever is down.
+ * @param supergraphFile the committed one, unless given
+ */
+export async function buildGateway(config: GatewayConfig, supergraphFile = SUPERGRAPH): Promise<Service> {
   const log = makeLog('gateway', config.logLevel)
   const metrics = makeMetrics('gateway')
   const { tierTimeoutMs: timeoutMs, maxAnswerBytes, maxRequestBytes } = config
   const tiers = new Map(
     Object.entries(config.tiers).map(([name, edge]) => [name, new TierClient(edge, { timeoutMs, maxAnswerBytes })]),
   )
-  const engine = new Engine(readSupergraphFile(SUPERGRAPH), { tiers, maxTokens: MAX_QUERY_TOKENS })
+  const engine = new Engine(readSupergraphFile(supergraphFile), { tiers, maxTokens: MAX_QUERY_TOKENS })
   const pipeline = new Pipeline({ engine, verifyToken: rememberTokens(makeTokenVerifier(config.tokens)), log })
   const { explorer } = config
   const apollo = await startApolloFace({ engine, pipeline, explorer, maxTokens: MAX_QUERY_TOKENS, log })
@@ -65,12 +68,10 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
     logger: false,
     bodyLimit: maxRequestBytes,
     forceCloseConnections: 'idle',
-    serverFactory: (handler) => {
-      const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
+    serverFactory: (handler) =>
+      createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
         config.face === 'lean' && isLean(request) ? lean(request, response) : handler(request, response),
-      )
-      return server
-    },
+      ),
   })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
@@ -94,7 +95,7 @@ export async function buildGateway(config: GatewayConfig): Promise<Service> {
     },
     handler: answer,
   })
-  const unfollow = followSupergraphFile(SUPERGRAPH, engine, log)
+  const unfollow = followSupergraphFile(supergraphFile, engine, log)
   const close = async () => {
     isClosing = true
     unfollow()

@@ -1,0 +1,140 @@
+/**
+ * Our gateway, by both of its doors, against Apollo Server with Apollo's gateway, over four stub subgraphs.
+ *
+ * Each gateway is a process of its own, the stubs another; what counts is the processor time of the gateway's process for
+ * one request. Answers are compared before anything is measured. Ours verifies tokens and signs callers besides.
+ * After `--`: `--rounds N`, `--round-ms N`, `--in-flight N`.
+ */
+import { isDeepStrictEqual, parseArgs } from 'node:util'
+import { exportJWK, generateKeyPair } from 'jose'
+import { Pool } from 'undici'
+import { makeDevToken } from '#platform/caller/developmentToken.ts'
+import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
+import { composeShop, OPERATIONS, type Operation } from './gateway/graph.ts'
+import { type RunningGateway, startGateway, startStubs } from './gateway/processes.ts'
+import { machineLine } from './support/machine.ts'
+import { formatTable } from './support/table.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    'round-ms': { type: 'string', default: '1000' },
+    'in-flight': { type: 'string', default: '16' },
+  },
+})
+const [rounds, roundMs, inFlight] = [Number(values.rounds), Number(values['round-ms']), Number(values['in-flight'])]
+
+const CONTENDERS = [
+  { id: 'stock', name: 'Apollo Server + Gateway' },
+  { id: 'apollo', name: 'ours, Apollo Server' },
+  { id: 'lean', name: 'ours, node:http' },
+] as const
+
+const WARM_UP_ROUNDS = 4
+
+type Contender = { name: string; gateway: RunningGateway; ask: (operation: Operation, n: number) => Promise<string> }
+type Round = { cpuMs: number; perSecond: number }
+
+const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+const kid = 'bench'
+const subject = { kind: 'user', tenantId: DEMO_TENANTS.demo, userId: DEMO_OWNERS.demo.id, roles: ['owner'] } as const
+const token = await makeDevToken({ ...(await exportJWK(privateKey)), kid }, subject)
+const stubs = await startStubs()
+const running: RunningGateway[] = []
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop(1))
+try {
+  const supergraphSdl = composeShop((tier) => `http://127.0.0.1:${stubs.ports[tier]}/graphql`)
+  const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'ES256' }
+  const contenders = await Promise.all(
+    CONTENDERS.map(async ({ id, name }): Promise<Contender> => {
+      const gateway = await startGateway({ name: id, supergraphSdl, publicKey: jwk, ports: stubs.ports })
+      running.push(gateway)
+      return { name, gateway, ask: makeClient(gateway.url) }
+    }),
+  )
+  console.log(`${machineLine()}; ${inFlight} in flight, medians of ${rounds} alternating rounds of ${roundMs} ms`)
+  for (const operation of OPERATIONS) {
+    const bytes = await compareAnswers(contenders, operation)
+    console.log(`\n${operation.name} (${Math.round(bytes / 100) / 10} KB)\n`)
+    console.log(describe(await measure(contenders, operation)))
+  }
+} catch (error) {
+  console.error(error)
+  process.exitCode = 1
+} finally {
+  stop(process.exitCode)
+}
+
+function makeClient(address: string): Contender['ask'] {
+  const { origin, pathname } = new URL(address)
+  const pool = new Pool(origin, { connections: inFlight })
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+  return async ({ query, variables }, n) => {
+    const body = JSON.stringify({ query, variables: variables(n) })
+    const answer = await pool.request({ path: pathname, method: 'POST', headers, body })
+    return answer.body.text()
+  }
+}
+
+/** Several requests of each: the same data from everyone, and no errors. Gives back the size of one answer. */
+async function compareAnswers(contenders: readonly Contender[], operation: Operation): Promise<number> {
+  let bytes = 0
+  for (let n = 0; n < 20; n += 1) {
+    const answers = await Promise.all(contenders.map(({ ask }) => ask(operation, n)))
+    const [first, ...others] = answers.map((text) => JSON.parse(text))
+    if (first.errors || !first.data) throw new Error(`${operation.name}: ${answers[0]?.slice(0, 500)}`)
+    for (const other of others) {
+      const isSame = !other.errors && isDeepStrictEqual(other.data, first.data)
+      if (!isSame) throw new Error(`${operation.name} is answered differently: ${JSON.stringify(other).slice(0, 500)}`)
+    }
+    bytes = answers[0]?.length ?? 0
+  }
+  return bytes
+}
+
+async function measure(contenders: readonly Contender[], operation: Operation): Promise<Map<string, Round[]>> {
+  const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]))
+  // Unmeasured at first, for the compiler to have seen everything, the stubs' too.
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
+    const turn = Math.abs(round) % contenders.length
+    for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
+      const measured = await runRound(contender, operation)
+      if (round >= 0) results.get(contender.name)?.push(measured)
+    }
+  }
+  return results
+}
+
+async function runRound({ gateway, ask }: Contender, operation: Operation): Promise<Round> {
+  const before = await gateway.usageMs()
+  const start = performance.now()
+  let sent = 0
+  const keepAsking = async () => {
+    while (performance.now() - start < roundMs) await ask(operation, sent++)
+  }
+  await Promise.all(Array.from({ length: inFlight }, keepAsking))
+  const seconds = (performance.now() - start) / 1000
+  return { cpuMs: ((await gateway.usageMs()) - before) / sent, perSecond: sent / seconds }
+}
+
+function describe(results: Map<string, Round[]>): string {
+  const stock = results.get(CONTENDERS[0].name) ?? []
+  const rows = [...results].map(([name, measured]) => [
+    name,
+    median(measured.map((round) => round.cpuMs)).toFixed(3),
+    median(measured.map((round, i) => (stock[i]?.cpuMs ?? Number.NaN) / round.cpuMs)).toFixed(1),
+    median(measured.map((round) => round.perSecond)).toFixed(0),
+  ])
+  return formatTable(['', 'gateway CPU ms/request', '× stock', 'requests/s'], rows)
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? Number.NaN
+}
+
+function stop(exitCode: number | string | null | undefined = 0): never {
+  for (const { stop: stopGateway } of running) stopGateway()
+  stubs.stop()
+  process.exit(exitCode ?? 0)
+}
