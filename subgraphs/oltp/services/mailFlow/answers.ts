@@ -2,6 +2,7 @@ import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
 import { applyBrakes, holdBrakes } from '../brakes.ts'
+import { lockLeavingLeads } from '../leadFarewells.ts'
 import { type Suppressing, suppress } from '../suppressions.ts'
 import { type BouncedMail, recordBounces } from './bounces.ts'
 import { makeEmailEvent } from './emailEvents.ts'
@@ -99,7 +100,10 @@ const MARK_LEFT = `
   FROM told JOIN before USING (id) WHERE r.tenant_id = $1 AND r.id = told.id
   RETURNING r.id, r.version`
 
-/** Those who complain, and those who ask by mail not to be written to any more. */
+/**
+ * Those who complain, and those who ask by mail not to be written to any more: not at the address that was written to, nor
+ * at the one that the lead has now. Who has left already, or does so by several mails at once, unsubscribes once.
+ */
 async function recordFarewells(tx: Queryable, answers: readonly Answer[], about: About): Promise<OutboxEventInput[]> {
   if (answers.length === 0) return []
   // Who does both is told by the graver one.
@@ -108,25 +112,33 @@ async function recordFarewells(tx: Queryable, answers: readonly Answer[], about:
     const { message, kind } = answer.meaning
     if (!byId.has(message.id) || kind === 'complaint') byId.set(message.id, answer)
   }
+  const leads = await lockLeavingLeads(
+    tx,
+    answers.flatMap(({ meaning }) => meaning.message.leadId ?? []),
+  )
   const rows = [...byId].map(([id, { meaning, at }]) => ({ id, at, isComplaint: meaning.kind === 'complaint' }))
   const marked = await tx.query<{ id: string; version: number }>(MARK_LEFT, [currentTenant(), JSON.stringify(rows)])
-  const targets = [...byId.values()].map(
-    ({ meaning, messageId, at }): Suppressing => ({
-      email: meaning.message.toEmail,
-      reason: meaning.kind === 'complaint' ? 'complaint' : 'unsubscribe',
-      sourceMessageId: messageId,
-      at,
-    }),
+  const targets = [...byId.values()].flatMap(({ meaning: { message, kind }, messageId, at }): Suppressing[] => {
+    const present = leads.get(message.leadId ?? '')?.email
+    const emails = new Set([message.toEmail, present].filter((email) => email != null))
+    const reason = kind === 'complaint' ? 'complaint' : 'unsubscribe'
+    return [...emails].map((email) => ({ email, reason, sourceMessageId: messageId, at }))
+  })
+  await suppress(tx, targets)
+  const gone = new Set([...leads].filter(([, { hasLeft }]) => hasLeft).map(([id]) => id))
+  const versions = new Map(marked.rows.map(({ id, version }) => [id, version]))
+  const isComplaint = ({ meaning }: Answer) => meaning.kind === 'complaint'
+  const inOrder = [...byId.values()].sort(
+    (one, other) => Number(isComplaint(other)) - Number(isComplaint(one)) || one.at.getTime() - other.at.getTime(),
   )
-  await suppress(
-    tx,
-    targets.filter(({ email }) => email != null),
-  )
-  return marked.rows.flatMap(({ id, version }) => {
-    const answer = byId.get(id)
-    if (!answer) return []
+  return inOrder.flatMap((answer) => {
     const { message, kind } = answer.meaning
+    const version = versions.get(message.id)
+    if (version === undefined) return []
     const eventType = kind === 'complaint' ? 'complained' : 'unsubscribed'
+    const isKnown = message.leadId !== null && gone.has(message.leadId)
+    if (message.leadId !== null) gone.add(message.leadId)
+    if (isKnown && eventType === 'unsubscribed') return []
     return [
       makeEmailEvent({
         eventType,

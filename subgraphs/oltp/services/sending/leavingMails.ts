@@ -1,7 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { MessageRow } from '../rows.ts'
-import { hasComplained, isSuppressed } from './suppressed.ts'
+import { hasComplained, isAddressSuppressed, isSuppressed } from './suppressed.ts'
 
 /** A mail of ours as sending sees it, with what decides whether it may leave. */
 export type LeavingMail = Pick<
@@ -30,7 +30,7 @@ export type LeavingMail = Pick<
   enrollmentVersion: number | null
   currentStepOrder: number | null
   enrolledAt: Date | null
-  /** Null for a mail to nobody on the tenant's lists. What a person writes goes to all but those who complained. */
+  /** The lead or the address written to; null for a mail to nobody on the tenant's lists. What a person writes goes to all but those who complained. */
   isSuppressed: boolean | null
   dkimSelector: string | null
   dkimVaultKeyPath: string | null
@@ -48,7 +48,8 @@ const COLUMNS = `
   r.content_storage_key AS "contentStorageKey", e.status AS "enrollmentStatus", e.version AS "enrollmentVersion",
   e.current_step_order AS "currentStepOrder", e.created_at AS "enrolledAt",
   CASE WHEN r.campaign_id IS NULL THEN ${hasComplained('r.to_email', 'r.lead_id')}
-       WHEN l.id IS NOT NULL THEN l.deleted_at IS NOT NULL OR ${isSuppressed('l', 'd.company_id')} END AS "isSuppressed",
+       WHEN l.id IS NOT NULL THEN l.deleted_at IS NOT NULL OR ${isSuppressed('l', 'd.company_id')}
+         OR ${isAddressSuppressed('r.to_email', 'd.company_id')} END AS "isSuppressed",
   d.dkim_selector AS "dkimSelector", d.dkim_vault_key_path AS "dkimVaultKeyPath", d.domain,
   a.vault_key_path AS "vaultKeyPath", a.smtp_settings AS "smtpSettings"`
 

@@ -5,10 +5,21 @@
  * @param companyId SQL of the workspace's id
  */
 export function isSuppressed(lead: string, companyId: string): string {
-  return `(${lead}.unsubscribed_at IS NOT NULL OR ${lead}.status IN ('unsubscribed', 'bounced') OR EXISTS (
-    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.email = ${lead}.email
+  return `(${lead}.unsubscribed_at IS NOT NULL OR ${lead}.status IN ('unsubscribed', 'bounced')
+    OR ${isAddressSuppressed(`${lead}.email`, companyId)})`
+}
+
+/**
+ * Whether an address must not be written to, whoever's it is, as SQL: it or its domain is suppressed for the whole tenant
+ * or for the workspace that writes. Names the tenant as $1.
+ * @param email SQL of an address
+ * @param companyId SQL of the workspace's id
+ */
+export function isAddressSuppressed(email: string, companyId: string): string {
+  return `(EXISTS (
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.email = ${email}
       AND (s.company_id IS NULL OR s.company_id = ${companyId})) OR EXISTS (
-    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.domain = split_part(${lead}.email, '@', 2)
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.domain = split_part(${email}, '@', 2)
       AND (s.company_id IS NULL OR s.company_id = ${companyId})))`
 }
 

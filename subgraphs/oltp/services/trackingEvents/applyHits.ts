@@ -23,8 +23,13 @@ export type Applied = {
 /**
  * Applies the hits of one mail in the order they happened. Of opens the first one counts and the first one by a person;
  * of clicks the first one by a person, since those of scanners say nothing of the recipient; it unsubscribes once.
+ * @param gone leads that have unsubscribed by another mail just now; who does by this one is added
  */
-export function applyHits(before: TrackedMessage, hits: readonly TrackingHitInput[]): Applied {
+export function applyHits(
+  before: TrackedMessage,
+  hits: readonly TrackingHitInput[],
+  gone: Set<string> = new Set(),
+): Applied {
   const message = { ...before }
   const events: TrackedEvent[] = []
   const classes: Applied['classes'] = new Map()
@@ -58,7 +63,10 @@ export function applyHits(before: TrackedMessage, hits: readonly TrackingHitInpu
       message.unsubscribedAt = at
       unsubscribe = hit
       // Who has unsubscribed already, by another mail, is not counted twice.
-      if (message.lead === null || message.lead.unsubscribedAt === null) announce({ eventType: 'unsubscribed', at })
+      const { lead, leadId } = message
+      if (lead?.unsubscribedAt || (leadId !== null && gone.has(leadId))) continue
+      if (leadId !== null) gone.add(leadId)
+      announce({ eventType: 'unsubscribed', at })
     }
   }
   return { message, events, classes, unsubscribe }

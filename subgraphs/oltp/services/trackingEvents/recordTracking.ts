@@ -46,8 +46,13 @@ async function recordForTenant(
   requestId: string,
 ): Promise<Map<TrackingHitInput, TrackingHitResult>> {
   const byMessage = groupBy(hits, ({ messageId }) => messageId)
-  const messages = await lockTracked(tx, [...byMessage.keys()])
-  const applied = [...messages.values()].map((message) => applyHits(message, byMessage.get(message.id) ?? []))
+  const messages = await lockTracked(tx, [...byMessage.keys()], { withLeads: hits.some(isFarewell) })
+  const gone = new Set<string>()
+  // Who unsubscribes by several mails at once does so by the first.
+  const applied = [...messages.values()]
+    .map((message) => ({ message, own: byMessage.get(message.id) ?? [] }))
+    .sort((one, other) => farewellAt(one.own) - farewellAt(other.own))
+    .map(({ message, own }) => applyHits(message, own, gone))
   const changed = applied.filter(({ events, unsubscribe }) => events.length > 0 || unsubscribe)
   if (changed.length > 0) {
     await updateTracked(
@@ -62,6 +67,15 @@ async function recordForTenant(
     for (const [hit, openClass] of classes) results.set(hit, { hitId: hit.hitId, status: 'recorded', openClass })
   }
   return results
+}
+
+function isFarewell({ kind }: TrackingHitInput): boolean {
+  return kind === 'unsubscribe'
+}
+
+/** When hits of one mail unsubscribe, in milliseconds; those that do not come last. */
+function farewellAt(hits: readonly TrackingHitInput[]): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, ...hits.filter(isFarewell).map(({ occurredAt }) => occurredAt.getTime()))
 }
 
 function makeEvents(applied: readonly Applied[], requestId: string): OutboxEventInput[] {

@@ -1,5 +1,6 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
+import { lockLeavingLeads } from '../leadFarewells.ts'
 import type { Mailbox } from '../mailFlow/emailEvents.ts'
 import type { MessageRow } from '../rows.ts'
 
@@ -56,8 +57,27 @@ const UPDATE = `
 type Row = Omit<TrackedMessage, 'lead' | 'mailbox'> &
   Omit<Mailbox, 'id'> & { mailboxId: string; leadEmail: string | null; leadUnsubscribedAt: Date | null }
 
-/** Mails of the tenant in scope by id, locked until the transaction ends; unknown ones are left out. */
-export async function lockTracked(tx: Queryable, ids: readonly string[]): Promise<Map<string, TrackedMessage>> {
+const LEADS = 'SELECT DISTINCT lead_id AS id FROM inbox_message_refs WHERE tenant_id = $1 AND id = ANY($2::uuid[])'
+
+/**
+ * Mails of the tenant in scope by id, locked until the transaction ends; unknown ones are left out. With their leads when
+ * those may unsubscribe: taken first, so that what is read of them is what counts.
+ */
+export async function lockTracked(
+  tx: Queryable,
+  ids: readonly string[],
+  { withLeads }: { withLeads: boolean },
+): Promise<Map<string, TrackedMessage>> {
+  if (withLeads) {
+    const { rows } = await tx.query<{ id: string | null }>({ name: 'tracking_leads', text: LEADS }, [
+      currentTenant(),
+      ids,
+    ])
+    await lockLeavingLeads(
+      tx,
+      rows.flatMap(({ id }) => id ?? []),
+    )
+  }
   const { rows } = await tx.query<Row>({ name: 'tracking_lock', text: LOCK }, [currentTenant(), ids])
   return new Map(
     rows.map(({ leadEmail, leadUnsubscribedAt, mailboxId, domainId, companyId, smtpIpAddressId, ...row }) => {
