@@ -4,6 +4,7 @@ import type {
   ReorderCampaignStepsInput,
   UpdateCampaignStepInput,
 } from '#graphql/oltp'
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
@@ -110,7 +111,7 @@ export async function deleteCampaignStep(context: Context, input: DeleteCampaign
   const campaignId = await changeAudited(context, async (tx, record) => {
     const { campaign } = await lockStep(tx, id)
     const before = await findStepOrder(tx, campaign.id)
-    await updateRow(tx, 'campaign_sequence_steps', id, { deletedAt: new Date() })
+    await updateRow(tx, 'campaign_sequence_steps', id, { deletedAt: now() })
     const rest = before.map((step) => step.id).filter((stepId) => stepId !== id)
     await renumberSteps(tx, campaign.id, rest, before)
     await bumpVersion(tx, campaign)

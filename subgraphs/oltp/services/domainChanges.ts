@@ -94,7 +94,7 @@ export async function deleteDomain(context: Context, { domainId }: DeleteDomainI
     const before = await lockDomain(tx, id)
     const { rows } = await tx.query(HAS_MAILBOX, [currentTenant(), id])
     if (rows.length > 0) throw new AppError('CONFLICT', 'domainId: the domain has mailboxes')
-    await updateRow(tx, 'domains', id, { deletedAt: new Date(), isPrimary: false })
+    await updateRow(tx, 'domains', id, { deletedAt: now(), isPrimary: false })
     await record({ action: 'domain.delete', resourceType: 'Domain', resourceId: id })
     return before.dkimVaultKeyPath
   })

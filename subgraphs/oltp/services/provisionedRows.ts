@@ -1,4 +1,5 @@
 import type { ProvisionTenantInput } from '#graphql/oltp'
+import { now } from '#platform/clock.ts'
 import { readId } from '#platform/graph/ids.ts'
 import type { Prisma } from '#prisma/oltp'
 
@@ -38,7 +39,7 @@ export function domainRows(tenantId: string, { domains = [] }: ProvisionTenantIn
     companyId: readId(domain.companyId, 'domains.companyId'),
     domain: domain.domain.toLowerCase(),
     dnsRecords: (dnsRecords ?? {}) as Json,
-    verifiedAt: domain.verificationStatus === 'verified' ? new Date() : null,
+    verifiedAt: domain.verificationStatus === 'verified' ? now() : null,
   }))
 }
 

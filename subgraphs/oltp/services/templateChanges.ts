@@ -1,4 +1,5 @@
 import type { CreateTemplateInput, DeleteTemplateInput, UpdateTemplateInput } from '#graphql/oltp'
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
@@ -70,7 +71,7 @@ export async function deleteTemplate(context: Context, { templateId }: DeleteTem
   await changeAudited(context, async (tx, record) => {
     await lockTemplate(tx, id)
     await requireNotSent(tx, id)
-    await updateRow(tx, 'templates', id, { deletedAt: new Date() })
+    await updateRow(tx, 'templates', id, { deletedAt: now() })
     await record({ action: 'template.delete', resourceType: 'Template', resourceId: id })
   })
   context.loaders.templates.clear(id)
