@@ -51,6 +51,7 @@ test('mails of several tenants are recorded with everything that became of them'
     toEmail: 'lee@x.example',
     createdAt: new Date(opened.queuedAt),
     openedAt: new Date('2026-11-20T23:00:00Z'),
+    humanOpenedAt: null,
     bounceType: null,
     version: 4,
   })
@@ -87,6 +88,25 @@ test('mails of several tenants are recorded with everything that became of them'
     smtpIpAddressId: demo.addressId,
   })
   expect(await tier.announced(rival.tenantId)).toEqual([])
+})
+
+test('an open counts as that of a person only when a person opened the mail', async () => {
+  const openedAt = '2026-11-20T12:00:00Z'
+  const mails = ['HUMAN', 'PROXY', 'SCANNER'].map((openClass) => sentBy(demo, { openedAt, openClass }))
+  const unopened = sentBy(demo, { openClass: 'HUMAN' })
+  await record(...mails, unopened)
+  const rows = await tier.db.system.inboxMessageRef.findMany({ where: { tenantId: demo.tenantId } })
+  const opens = [...mails, unopened].map(({ id }) => {
+    const row = rows.find((one) => one.id === id)
+    return [row?.openedAt?.toISOString(), row?.humanOpenedAt?.toISOString()]
+  })
+  const at = '2026-11-20T12:00:00.000Z'
+  expect(opens).toEqual([
+    [at, at],
+    [at, undefined],
+    [at, undefined],
+    [undefined, undefined],
+  ])
 })
 
 test('recording again changes nothing, even with another mail under the same id', async () => {

@@ -119,6 +119,7 @@ function describeSent({ item, raw, mail, mailbox, timezone, requestId }: SentPar
     sentAt: item.sentAt ?? null,
     deliveredAt: item.deliveredAt ?? null,
     openedAt: item.openedAt ?? null,
+    humanOpenedAt: item.openClass === 'human' ? (item.openedAt ?? null) : null,
     clickedAt: item.clickedAt ?? null,
     bouncedAt: item.bouncedAt ?? null,
     bounceType: item.bouncedAt ? item.bounceType : null,
