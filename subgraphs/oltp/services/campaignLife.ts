@@ -11,6 +11,7 @@ import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
+import { appendOutbox } from '#platform/outbox/append.ts'
 import type { Context } from '../context.ts'
 import { getCampaign, type LockedCampaign, lockCampaign } from './campaignChanges.ts'
 import { enrollSelection } from './campaignLeads.ts'
@@ -19,7 +20,7 @@ import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.t
 import { findPreflight } from './preflight.ts'
 import { requireClear } from './preflightFindings.ts'
 import type { CampaignRow } from './rows.ts'
-import { wakeCampaign } from './sending/agenda.ts'
+import { planDue, wakeCampaign } from './sending/agenda.ts'
 import { startEnrollments } from './sending/enroll.ts'
 import { updateRow } from './tenantRows.ts'
 import { readOptionalText } from './texts.ts'
@@ -91,6 +92,7 @@ export async function scheduleCampaign(context: Context, input: ScheduleCampaign
     if (looked !== null && before.version !== looked) throw new AppError('CONFLICT', 'the campaign was just edited')
     const scheduled = { status: at ? 'scheduled' : 'draft', scheduledAt: at, nextPlanAt: at }
     await updateRow(tx, 'campaigns', id, { ...scheduled, version: before.version + 1 })
+    if (at) await appendOutbox(tx, [planDue(currentTenant(), id, context.requestId, at)])
     await record(stateChange('campaign.schedule', before, { status: scheduled.status, scheduledAt: at }))
   })
   return getCampaign(context, id)

@@ -282,9 +282,13 @@ describe('the life of a campaign', () => {
     const scheduled = await schedule({ campaignId, scheduledAt: at }, workspace)
     expect(scheduled.value.campaign).toMatchObject({ status: 'SCHEDULED', scheduledAt: at })
     expect(await agendaOf(workspace)).toEqual([new Date(at)])
+    // The planner has its job at that very time, however fast the clock goes.
+    const planAt = new Date(at).toISOString()
+    expect(await plansAnnounced(workspace)).toEqual([{ plannedCampaignId: campaignId, planAt }])
     const later = inDays(5)
     await schedule({ campaignId, scheduledAt: later }, workspace)
     expect(await agendaOf(workspace)).toEqual([new Date(later)])
+    expect(await plansAnnounced(workspace)).toMatchObject([{ planAt }, { planAt: new Date(later).toISOString() }])
     expect((await schedule({ campaignId, scheduledAt: inDays(-1) }, workspace)).code).toBe('INVALID_INPUT')
     expect((await schedule({ campaignId, scheduledAt: inDays(400) }, workspace)).code).toBe('INVALID_INPUT')
     const drafted = await schedule({ campaignId, scheduledAt: null }, workspace)
