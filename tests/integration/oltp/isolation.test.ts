@@ -6,17 +6,19 @@ import { writeMessages, writeSuppression } from './rows.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
 let tier: OltpTier
-let demo: Workspace & { messageId: string }
-let rival: Workspace & { messageId: string }
+type WithMail = Workspace & { messageId: string; conversationId: string }
+let demo: WithMail
+let rival: WithMail
 
 const SHARED_KEY = 'mail/the-same-in-both'
 const ABSENT = '01930000-0000-7000-8000-00000000dead'
 
 async function foundWithMail() {
   const workspace = await foundTenant(tier)
-  const [messageId = ''] = await writeMessages(tier, workspace, [{ storageKey: SHARED_KEY }])
+  const messages = [{ storageKey: SHARED_KEY }, { direction: 'inbound' as const }]
+  const [messageId = '', conversationId = ''] = await writeMessages(tier, workspace, messages)
   await writeSuppression(tier, workspace, `never@${workspace.domain}`)
-  return { ...workspace, messageId }
+  return { ...workspace, messageId, conversationId }
 }
 
 beforeAll(async () => {
@@ -108,6 +110,7 @@ const lookups: Record<string, (workspace: typeof demo) => string> = {
   company: ({ companyId }) => companyId,
   campaign: ({ campaignId }) => campaignId,
   message: ({ messageId }) => messageId,
+  conversation: ({ conversationId }) => conversationId,
   lead: ({ leadId }) => leadId,
   template: ({ templateId }) => templateId,
   domain: ({ domainId }) => domainId,
@@ -119,6 +122,8 @@ const LISTS = [
   'team',
   'campaigns',
   'messages',
+  'conversations',
+  'recentReplies',
   'leads',
   'templates',
   'domains',
@@ -128,7 +133,7 @@ const LISTS = [
 ]
 const STAFF_FIELDS = ['vpsInstance', 'vpsInstances', 'smtpIp', 'smtpIps', 'outboxEvents']
 const OWN_FIELDS = ['viewer', 'tenant', 'plans', 'subscription']
-const SERVICE_FIELDS = ['outboxFrontier']
+const SERVICE_FIELDS = ['outboxFrontier', 'mailboxesToPoll']
 
 describe('every query', () => {
   test('is among those tried here', () => {
@@ -184,11 +189,11 @@ describe('every query', () => {
     }
   })
 
-  test('outboxFrontier: is for services alone', async () => {
+  test.each(['outboxFrontier', 'mailboxesToPoll { email }'])('%s: is for services alone', async (field) => {
     for (const caller of [userOf(demo.tenantId), STAFF]) {
-      expect((await tier.ask('{ outboxFrontier }', {}, caller)).errors?.[0]?.extensions.code).toBe('FORBIDDEN')
+      expect((await tier.ask(`{ ${field} }`, {}, caller)).errors?.[0]?.extensions.code).toBe('FORBIDDEN')
     }
-    expect((await tier.ask('{ outboxFrontier }', {}, SERVICE)).errors).toBeUndefined()
+    expect((await tier.ask(`{ ${field} }`, {}, SERVICE)).errors).toBeUndefined()
   })
 })
 
@@ -201,6 +206,9 @@ describe('filters', () => {
     ['messages', 'stepId', ({ stepId }) => stepId],
     ['messages', 'leadId', ({ leadId }) => leadId],
     ['messages', 'threadId', ({ messageId }) => messageId],
+    ['conversations', 'emailAccountId', ({ mailboxId }) => mailboxId],
+    ['conversations', 'campaignId', ({ campaignId }) => campaignId],
+    ['conversations', 'leadId', ({ leadId }) => leadId],
     ['leads', 'campaignId', ({ campaignId }) => campaignId],
     ['domains', 'companyId', ({ companyId }) => companyId],
     ['emailAccounts', 'domainId', ({ domainId }) => domainId],
