@@ -18,8 +18,8 @@ import { PreparedText } from './shape/shape.ts'
  */
 export function compileIntrospection<Context>(
   schema: GraphQLSchema,
-  document: DocumentNode,
   operation: OperationDefinitionNode,
+  document: DocumentNode,
 ): Step<Context> | undefined {
   const fragments = new Map(
     document.definitions

@@ -7,13 +7,14 @@ import {
   OperationTypeNode,
 } from 'graphql'
 import { AppError } from '#platform/errors.ts'
+import { hideAliases, makePathReader } from './aliases.ts'
 import type { Execution, Fault, Fetcher, Step } from './execution.ts'
 import { compileIntrospection } from './introspection.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { compilePlan } from './plan/planSteps.ts'
-import { type Fragments, findConditionVariables } from './shape/conditions.ts'
+import { findConditionVariables } from './shape/conditions.ts'
 import type { ValueWriter } from './shape/leaves.ts'
-import { compileShape } from './shape/shape.ts'
+import { compileShape, type ShapeSource } from './shape/shape.ts'
 import type { Supergraph } from './supergraph.ts'
 import { compileVariables } from './variables.ts'
 
@@ -52,8 +53,9 @@ export function compileOperation<Context>(
       .filter((definition): definition is FragmentDefinitionNode => definition.kind === Kind.FRAGMENT_DEFINITION)
       .map((definition) => [definition.name.value, definition]),
   )
-  const fetch = compilePlan(planOf(supergraph, document, operationName), { fetchers, typeTest, isAbstract })
-  const introspect = compileIntrospection<Context>(schema, document, node)
+  const { document: plain, renamed } = hideAliases(document, supergraph.fieldNames)
+  const fetch = compilePlan(planOf(supergraph, plain, operationName), { fetchers, typeTest, isAbstract })
+  const introspect = compileIntrospection<Context>(schema, selectOperation(plain, operationName), plain)
   const step: Step<Context> = introspect
     ? async (execution) => {
         await introspect(execution)
@@ -61,7 +63,8 @@ export function compileOperation<Context>(
       }
     : fetch
   const readVariables = compileVariables(schema, node)
-  const shapeFor = makeShapes(supergraph, node, fragments)
+  const shapeFor = makeShapes(node, { schema, fragments, renamed })
+  const readPath = renamed.size > 0 ? makePathReader(renamed) : undefined
   return {
     kind: node.operation,
     name: node.name?.value,
@@ -73,6 +76,7 @@ export function compileOperation<Context>(
       const data: JsonObject = Object.create(null)
       const execution: Execution<Context> = { data, faults: [], given, variables: read.values, context }
       await step(execution)
+      if (readPath) for (const fault of execution.faults) if (fault.path) fault.path = readPath(fault.path)
       return { data: shapeFor(read.values)(data), faults: execution.faults }
     },
   }
@@ -108,14 +112,13 @@ function planOf(supergraph: Supergraph, document: DocumentNode, operationName: s
 
 /** The shape of the answer under some variables: only those that @skip and @include read make a difference. */
 function makeShapes(
-  { apiSchema: schema }: Supergraph,
   node: OperationDefinitionNode,
-  fragments: Fragments,
+  source: Omit<ShapeSource, 'variables'>,
 ): (variables: JsonObject) => ValueWriter {
-  const root = schema.getRootType(node.operation)
+  const root = source.schema.getRootType(node.operation)
   if (!root) throw new Error(`there is no root for a ${node.operation}`)
-  const compile = (variables: JsonObject) => compileShape({ schema, fragments, variables }, root, node.selectionSet)
-  const conditions = findConditionVariables(node.selectionSet, fragments)
+  const compile = (variables: JsonObject) => compileShape({ ...source, variables }, root, node.selectionSet)
+  const conditions = findConditionVariables(node.selectionSet, source.fragments)
   if (conditions.length === 0) {
     const shape = compile({})
     return () => shape

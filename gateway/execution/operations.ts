@@ -1,7 +1,7 @@
 import { type DocumentNode, GraphQLError, parse, specifiedRules, type ValidationRule, validate } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import { compileOperation, type Operation, type OperationSetup } from './operation.ts'
-import { reservedNames } from './reservedNames.ts'
+import { reserveNames } from './reservedNames.ts'
 
 /**
  * Looks at what is asked, each time: when it is new, after parsing and before anything whose cost grows with what was
@@ -23,11 +23,10 @@ const MAX_TEXT = 32 * 1024 * 1024
 
 const NAME = /^\w*$/
 
-const RULES: readonly ValidationRule[] = [...specifiedRules, reservedNames]
-
 /** The operations of one supergraph, each compiled when it is first asked for and then kept. */
 export class Operations<Context> {
   private readonly options: OperationsOptions<Context>
+  private readonly rules: readonly ValidationRule[]
   private readonly byText = new LRUCache<string, { operation: Operation<Context> }>({
     max: MAX_OPERATIONS,
     maxSize: MAX_TEXT,
@@ -37,6 +36,7 @@ export class Operations<Context> {
 
   constructor(options: OperationsOptions<Context>) {
     this.options = options
+    this.rules = [...specifiedRules, reserveNames(options.supergraph.reservedNames)]
   }
 
   /** The operation of a text as a client sent it. */
@@ -77,7 +77,7 @@ export class Operations<Context> {
 
   private compileDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
     const { supergraph } = this.options
-    const faults = validate(supergraph.apiSchema, document, RULES, { maxErrors: 100 })
+    const faults = validate(supergraph.apiSchema, document, this.rules, { maxErrors: 100, hideSuggestions: true })
     if (faults.length > 0) return { errors: faults.map((fault) => withCode(fault, 'GRAPHQL_VALIDATION_FAILED')) }
     try {
       return { operation: compileOperation(document, operationName, this.options) }

@@ -6,17 +6,22 @@ import {
   Kind,
   type NameNode,
   type ValidationContext,
+  type ValidationRule,
   type VariableDefinitionNode,
 } from 'graphql'
 
 /**
  * The rule that names a client makes up (aliases, variables, fragments) never begin with `__`: GraphQL reserves those, and
- * `__proto__` as a key is a trap for whatever handles the answer.
+ * `__proto__` as a key is a trap for whatever handles the answer. Nor are they any of `others`.
  */
-export function reservedNames(context: ValidationContext): ASTVisitor {
+export function reserveNames(others: ReadonlySet<string>): ValidationRule {
+  return (context) => visitorOf(context, others)
+}
+
+function visitorOf(context: ValidationContext, others: ReadonlySet<string>): ASTVisitor {
   const check = (name: NameNode | undefined) => {
-    if (!name?.value.startsWith('__')) return
-    const message = `The name "${name.value}" is reserved: names of your own must not begin with two underscores.`
+    if (!name || !(name.value.startsWith('__') || others.has(name.value))) return
+    const message = `The name "${name.value}" is reserved.`
     context.reportError(new GraphQLError(message, { nodes: name }))
   }
   const checkAlias = (node: FieldNode) => check(node.alias)

@@ -1,5 +1,6 @@
-import type { QueryPlanFieldNode, QueryPlanSelectionNode } from '@apollo/query-planner'
+import type { QueryPlanSelectionNode } from '@apollo/query-planner'
 import { isObject, type JsonObject, quote, readOwn } from '../json.ts'
+import type { StandingField } from '../requires/settle.ts'
 import type { TypeTest } from '../typeTests.ts'
 import { mergeInto } from './merge.ts'
 import type { Rewrite } from './rewrites.ts'
@@ -66,15 +67,19 @@ function isPlain(selections: readonly QueryPlanSelectionNode[]): boolean {
 /** Writes an object with these fields; undefined if one is missing. */
 function compileObject(selections: readonly QueryPlanSelectionNode[]): RepresentationWriter {
   const fields = selections
-    .filter((node): node is QueryPlanFieldNode => node.kind === 'Field')
+    .filter((node): node is StandingField => node.kind === 'Field')
     .map((node, index) => {
       const key = responseNameOf(node)
-      return { key, prefix: `${index > 0 ? ',' : ''}${JSON.stringify(key)}:`, write: compileValue(node) }
+      return {
+        source: sourceOf(node),
+        prefix: `${index > 0 ? ',' : ''}${JSON.stringify(key)}:`,
+        write: compileValue(node),
+      }
     })
   return (row) => {
     let text = '{'
-    for (const { key, prefix, write } of fields) {
-      const value = readOwn(row, key)
+    for (const { source, prefix, write } of fields) {
+      const value = readOwn(row, source)
       if (value === undefined) return undefined
       text += prefix + write(value)
     }
@@ -82,7 +87,7 @@ function compileObject(selections: readonly QueryPlanSelectionNode[]): Represent
   }
 }
 
-function compileValue(node: QueryPlanFieldNode): ValueWriter {
+function compileValue(node: StandingField): ValueWriter {
   if (!node.selections) return (value) => (typeof value === 'string' ? quote(value) : JSON.stringify(value))
   const writeObject = compileObject(node.selections)
   const write: ValueWriter = (value) => {
@@ -106,10 +111,9 @@ function pickRequired(
       if (part) mergeInto(picked, part)
       continue
     }
-    const key = responseNameOf(node)
-    const value = readOwn(row, key)
+    const value = readOwn(row, sourceOf(node))
     if (value === undefined) return null
-    picked[key] = node.selections ? pickFromEach(value, node.selections, typeTest) : value
+    picked[responseNameOf(node)] = node.selections ? pickFromEach(value, node.selections, typeTest) : value
   }
   return picked
 }
@@ -123,6 +127,11 @@ function pickFromEach(
   return isObject(value) ? pickRequired(value, selections, typeTest) : null
 }
 
-function responseNameOf(node: QueryPlanFieldNode): string {
+function responseNameOf(node: StandingField): string {
   return node.alias ?? node.name
+}
+
+/** The key that the value has among what was fetched. */
+function sourceOf(node: StandingField): string {
+  return node.readAs ?? responseNameOf(node)
 }

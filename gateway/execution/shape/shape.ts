@@ -20,11 +20,18 @@ import { type Fragments, isLeftOut } from './conditions.ts'
 import { leafWriter, type ValueWriter } from './leaves.ts'
 
 /** What an operation asks for, with its conditions decided. */
-export type ShapeSource = { schema: GraphQLSchema; fragments: Fragments; variables: JsonObject }
+export type ShapeSource = {
+  schema: GraphQLSchema
+  fragments: Fragments
+  variables: JsonObject
+  /** Aliases that have another name in the data. */
+  renamed: ReadonlyMap<string, string>
+}
 
 type Field = {
+  /** What it is called in the data. */
   key: string
-  /** The key as JSON text, with the comma before it and the colon after. */
+  /** What the client calls it, as JSON text, with the comma before it and the colon after. */
   prefix: string
   write: ValueWriter
   isRequired: boolean
@@ -95,7 +102,12 @@ function runtimeType(
   return 'getFields' in type && schema.isSubType(declared, type) ? type : undefined
 }
 
-type Occurrences = { fieldName: string; definition: GraphQLField<unknown, unknown>; inner: SelectionSetNode[] }
+type Occurrences = {
+  fieldName: string
+  source: string
+  definition: GraphQLField<unknown, unknown>
+  inner: SelectionSetNode[]
+}
 
 function compileFields(
   source: ShapeSource,
@@ -104,12 +116,12 @@ function compileFields(
 ): Field[] {
   const collected = new Map<string, Occurrences>()
   for (const set of selectionSets) collect(source, type, set, collected)
-  return [...collected].map(([key, { fieldName, definition, inner }], index) => ({
-    key,
+  return [...collected].map(([key, { fieldName, source: dataKey, definition, inner }], index) => ({
+    key: dataKey,
     prefix: `${index > 0 ? ',' : ''}${JSON.stringify(key)}:`,
     write: fieldName === '__typename' ? nameWriter(type) : compileValue(source, definition.type, inner),
     isRequired: isNonNullType(definition.type),
-    isInherited: isInherited(key),
+    isInherited: isInherited(dataKey),
   }))
 }
 
@@ -128,7 +140,13 @@ function collect(
       const known = collected.get(key)
       const definition = known?.definition ?? findField(type, fieldName)
       if (!definition) continue
-      if (!known) collected.set(key, { fieldName, definition, inner: [] })
+      if (!known)
+        collected.set(key, {
+          fieldName,
+          source: key === fieldName ? key : (source.renamed.get(key) ?? key),
+          definition,
+          inner: [],
+        })
       if (selection.selectionSet) collected.get(key)?.inner.push(selection.selectionSet)
       continue
     }

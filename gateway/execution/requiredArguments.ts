@@ -1,3 +1,0 @@
-export function separateRequiredArguments(sdl: string): string {
-  return sdl
-}
