@@ -145,6 +145,7 @@ async function writeJobs(write: Write, plan: Plan, storageKey: string, transacti
   ]
   for (const [subject_typename, subject_id] of subjects)
     await write('jobs', { ...job, id: uuidv7(), subject_typename, subject_id })
+  await write('jobs', { ...job, id: uuidv7(), campaign_id: campaignId })
   const failed = { ...job, id: uuidv7(), status: 'failed', failed_at: daysAgo(0), campaign_id: campaignId }
   const reason = `${slug} would not answer`
   await write('jobs', { ...failed, subject_typename: 'Campaign', subject_id: campaignId, last_error_message: reason })

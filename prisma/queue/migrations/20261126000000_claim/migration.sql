@@ -385,6 +385,11 @@ BEGIN
         tenants := (due_tenants(p_queue, p_after, most, floor_seq))[asked + 1:];
         asked := asked + cardinality(tenants);
         allowances := tenant_allowances(q, tenants, taken.tenant_ids, busy_tenants, busy_jobs);
+        -- Who may have none has no part in the shares: else it would take a second pass to hand theirs on.
+        IF 0 = ANY (allowances) THEN
+          SELECT coalesce(array_agg(a.tenant_id), '{}'), coalesce(array_agg(a.allowance), '{}') INTO tenants, allowances
+          FROM unnest(tenants, allowances) AS a (tenant_id, allowance) WHERE a.allowance > 0;
+        END IF;
         -- Each pass asks those who had as much as they were asked for: usually one is enough.
         WHILE wanted > 0 AND cardinality(tenants) > 0 LOOP
           quota := ceil(wanted::double precision / cardinality(tenants));
