@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
+import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { localEnvironment } from '#platform/local/environment.ts'
 import { readLocalSettings } from '#platform/local/settings.ts'
 import { makeLocalGraphClient, makeLocalOltpClient } from '../../cli/localClients.ts'
@@ -14,14 +15,20 @@ const PROVISION = 'mutation ($input: ProvisionTenantInput!) { provisionTenant(in
 export type BenchPlatform = {
   ask: <Data>(query: string, variables?: Record<string, unknown>) => Promise<Data>
   at: (path: string) => URL
+  /** The oltp tier's own door, for services. */
+  oltp: ServiceClient
   /** Resident memory of a process, in MB, and the processor time it has had, in whole seconds. */
   usageOf: (name: string) => { memory: number; seconds: number }
   stop: () => Promise<void>
 }
 
-/** Starts the platform as a user does, its parts in processes of their own, with one tenant that has no limits and no data. */
-export async function startPlatform(): Promise<BenchPlatform> {
+/**
+ * Starts the platform as a user does, its parts in processes of their own, with one tenant that has no limits and no data.
+ * @param settings of all its processes, beside the usual
+ */
+export async function startPlatform(settings: Record<string, string> = {}): Promise<BenchPlatform> {
   const folder = await makeStartFolder()
+  Object.assign(folder.env, settings)
   writeFileSync(path.join(folder.dataDir, 'demo-seeded'), '')
   const run = runStart(folder)
   const stop = async () => {
@@ -36,7 +43,8 @@ export async function startPlatform(): Promise<BenchPlatform> {
     const subscription = { id: uuidv7(), planCode: 'enterprise', ...period() }
     const tenant = { id: DEMO_TENANTS.demo, name: 'Bench', slug: 'bench' }
     const input = { tenant, users: [{ id, email, name, roles: ['OWNER'] }], subscription }
-    await makeLocalOltpClient(cli).request(PROVISION, { input })
+    const oltp = makeLocalOltpClient(cli)
+    await oltp.request(PROVISION, { input })
     const graph = makeLocalGraphClient(cli, DEMO_TENANTS.demo, id)
     const pids = new Map(processesOf(folder).map((process) => [process.name, process.pid]))
     return {
@@ -45,6 +53,7 @@ export async function startPlatform(): Promise<BenchPlatform> {
         if (!data || errors[0]) throw new Error(errors[0]?.message ?? 'no data')
         return data
       },
+      oltp,
       at: (address) => new URL(address, `http://127.0.0.1:${ports.gateway}`),
       usageOf: (service) => {
         const asked = ['-o', 'rss=,cputimes=', '-p', String(pids.get(service))]

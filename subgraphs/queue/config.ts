@@ -32,6 +32,10 @@ export const workerConfig = z
     WORKER_LEASE_MS: z.coerce.number().int().min(300).default(30_000),
     /** How long an idle worker waits when nobody wakes it. */
     WORKER_POLL_MS: positiveInteger.default(250),
+    /** How long a mail server may take to be reached, to greet, and to say anything at all later. */
+    SMTP_CONNECT_MS: positiveInteger.default(10_000),
+    SMTP_GREETING_MS: positiveInteger.default(15_000),
+    SMTP_SILENCE_MS: positiveInteger.default(60_000),
     /** Where the secrets are that mailboxes and domains name: file:<folder> or env:<PREFIX>. */
     VAULT: vaultSetting.default('file:.data/vault'),
     /** Whether tenants' mail servers may be on this machine or in our own networks: for development. */
@@ -58,6 +62,11 @@ export const workerConfig = z
     pollMs: settings.WORKER_POLL_MS,
     drainMs: settings.WORKER_DRAIN_MS,
     vault: settings.VAULT,
+    smtpTimeouts: {
+      connect: settings.SMTP_CONNECT_MS,
+      greeting: settings.SMTP_GREETING_MS,
+      silence: settings.SMTP_SILENCE_MS,
+    },
     mailServers: { allowsInside: settings.ALLOW_INSIDE_MAIL_SERVERS, dnsServers: settings.DNS_SERVERS },
     asks: outgoingEdges('worker', ASKED, settings),
   }))

@@ -34,7 +34,7 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   const oltpClient = makeServiceClient(oltp)
   const vault = openVault(config.vault)
   const findServer = makeFindServer(config.mailServers)
-  const mail = new MailSender({ oltp: oltpClient, vault, log, findServer })
+  const mail = new MailSender({ oltp: oltpClient, vault, log, findServer, timeouts: config.smtpTimeouts })
   const services = {
     oltp: oltpClient,
     content: makeServiceClient(content),

@@ -31,8 +31,6 @@ type FinishAnswer = { status: string; stale: boolean }
 const MAILS_PER_CALL = 100
 const FINISH_PAUSE_MS = 500
 
-export const SMTP_TIMEOUTS: SmtpTimeouts = { connect: 10_000, greeting: 15_000, silence: 60_000 }
-
 /** Hands mails to their servers, and tells the oltp tier of each step before and after it. */
 export class MailSender {
   readonly #vault: Vault
@@ -46,9 +44,9 @@ export class MailSender {
     vault: Vault
     log: Log
     findServer: FindServer
-    timeouts?: SmtpTimeouts
+    timeouts: SmtpTimeouts
   }) {
-    const { oltp, vault, log, findServer, timeouts = SMTP_TIMEOUTS } = options
+    const { oltp, vault, log, findServer, timeouts } = options
     this.#vault = vault
     this.#log = log
     this.#lines = new SmtpLines({ vault, timeouts, findServer })

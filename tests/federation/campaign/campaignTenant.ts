@@ -15,9 +15,12 @@ export type CampaignParts = {
   tenant?: DemoTenant
   smtpPort: number
   leads?: number
+  /** Addresses of the leads, instead of a number of them. */
+  leadEmails?: readonly string[]
   mailboxes?: number
   domains?: number
   dailyLimit?: number
+  dailyCap?: number
   sendingWindow?: object | null
   steps?: { waitHours?: number; condition?: string; stepType?: string; subjectOverride?: string }[]
 }
@@ -27,7 +30,8 @@ const PROVISION = 'mutation found($input: ProvisionTenantInput!) { provisionTena
 /** Founds a demo tenant with mailboxes that send to a port of this machine, leads, and a draft of a campaign to them. */
 export async function foundCampaignTenant(oltp: ServiceClient, parts: CampaignParts): Promise<CampaignTenant> {
   const { tenant = 'demo', smtpPort, leads = 5, mailboxes = 2, domains = 1, dailyLimit = 1_000 } = parts
-  const { sendingWindow = null, steps = [{}] } = parts
+  const emails = parts.leadEmails ?? Array.from({ length: leads }, (_, index) => `lead${index}@customers.example`)
+  const { sendingWindow = null, dailyCap, steps = [{}] } = parts
   const { id: userId, email, name } = DEMO_OWNERS[tenant]
   const [companyId, templateId, campaignId] = [uuidv7(), uuidv7(), uuidv7()]
   const domainIds = Array.from({ length: domains }, () => uuidv7())
@@ -35,7 +39,7 @@ export async function foundCampaignTenant(oltp: ServiceClient, parts: CampaignPa
     mailboxes: Array.from({ length: mailboxes }, (_, index) => ({
       ...{ id: uuidv7(), email: `sender${index}@d${index % domains}.${tenant}.example` },
     })),
-    leads: Array.from({ length: leads }, (_, index) => ({ id: uuidv7(), email: `lead${index}@customers.example` })),
+    leads: emails.map((address) => ({ id: uuidv7(), email: address })),
     stepIds: steps.map(() => uuidv7()),
   }
   const input = {
@@ -60,7 +64,7 @@ export async function foundCampaignTenant(oltp: ServiceClient, parts: CampaignPa
     ],
     campaigns: [
       {
-        ...{ id: campaignId, companyId, name: 'Spring', sendingWindow },
+        ...{ id: campaignId, companyId, name: 'Spring', sendingWindow, dailyCap },
         steps: steps.map(({ stepType = 'EMAIL', ...step }, index) => ({
           ...{ id: made.stepIds[index], stepOrder: index + 1, stepType, ...step },
           ...(stepType === 'EMAIL' && { templateId }),
