@@ -30,8 +30,6 @@ const CONTENDERS = [
   { id: 'lean', name: 'ours, node:http' },
 ] as const
 
-const WARM_UP_ROUNDS = 4
-
 type Contender = { name: string; gateway: RunningGateway; ask: (operation: Operation, n: number) => Promise<string> }
 type Round = { cpuMs: number; perSecond: number }
 
@@ -95,14 +93,22 @@ async function compareAnswers(contenders: readonly Contender[], operation: Opera
 async function measure(contenders: readonly Contender[], operation: Operation): Promise<Map<string, Round[]>> {
   const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]))
   // Unmeasured at first, for the compiler to have seen everything, the stubs' too.
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
-    const turn = Math.abs(round) % contenders.length
+  for (const contender of contenders) await warmUp(contender, operation)
+  for (let round = 0; round < rounds; round += 1) {
+    const turn = round % contenders.length
     for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
-      const measured = await runRound(contender, operation)
-      if (round >= 0) results.get(contender.name)?.push(measured)
+      results.get(contender.name)?.push(await runRound(contender, operation))
     }
   }
   return results
+}
+
+async function warmUp({ ask }: Contender, operation: Operation): Promise<void> {
+  let sent = 0
+  const keepAsking = async () => {
+    while (sent < operation.warmUp) await ask(operation, sent++)
+  }
+  await Promise.all(Array.from({ length: inFlight }, keepAsking))
 }
 
 async function runRound({ gateway, ask }: Contender, operation: Operation): Promise<Round> {

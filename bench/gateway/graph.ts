@@ -96,7 +96,13 @@ export function buildShopSubgraph(tier: Tier): GraphQLSchema {
   return buildSubgraphSchema({ typeDefs: parse(FEDERATION + typeDefs), resolvers })
 }
 
-export type Operation = { name: string; query: string; variables: (n: number) => Record<string, unknown> }
+export type Operation = {
+  name: string
+  query: string
+  variables: (n: number) => Record<string, unknown>
+  /** Requests to each gateway before anything is measured. */
+  warmUp: number
+}
 
 /** Requests differ, so that no gateway answers one with another's answer; they recur, so that the stubs need not compute. */
 const VARIETY = 64
@@ -106,6 +112,7 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'small: one object of one subgraph',
     query: 'query Small($id: ID!) { product(id: $id) { id name price } }',
     variables: (n) => ({ id: `p${n % VARIETY}` }),
+    warmUp: 4_000,
   },
   {
     name: 'four fetches: ten products, thirty reviews, their authors, stock',
@@ -116,10 +123,12 @@ export const OPERATIONS: readonly Operation[] = [
       }
     }`,
     variables: (n) => ({ from: (n % VARIETY) * 10 }),
+    warmUp: 2_000,
   },
   {
     name: '300 KB: eight hundred products of one subgraph',
     query: `query Large($from: Int!) { products(first: 800, from: $from) { id name description price weight tags } }`,
     variables: (n) => ({ from: n % 8 }),
+    warmUp: 200,
   },
 ]

@@ -70,9 +70,9 @@ export class TierClient {
   }
 
   /** An answer is GraphQL's, whatever its status; except that a caller refused is our fault here, not the client's. */
-  #readAnswer({ status, text }: TierAnswer, { log }: GatewayContext): SubgraphAnswer {
+  #readAnswer({ status, text }: TierAnswer, context: GatewayContext): SubgraphAnswer {
     if (status === 401) {
-      log.error({ tier: this.#edge.to }, 'a tier refused the caller: do its keys and clock agree with ours?')
+      context.log.error({ tier: this.#edge.to }, 'a tier refused the caller: do its keys and clock agree with ours?')
       return failure(this.#edge, 'INTERNAL', 'internal error')
     }
     const answer = JSON.parse(text) as SubgraphAnswer
