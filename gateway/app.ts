@@ -11,14 +11,20 @@ import type { Service } from '#platform/serve.ts'
 import { makeTokenVerifier } from './clientToken.ts'
 import type { GatewayConfig } from './config.ts'
 import { allowOrigins, makeOriginHeaders } from './cors.ts'
+import { addExplorer, hasExplorer } from './explorer/routes.ts'
 import { startApolloFace } from './faces/apollo.ts'
 import { isLean, makeLeanFace } from './faces/lean.ts'
 import { addFileRoutes } from './fileRoutes.ts'
+import { makeAdmission } from './limits/admission.ts'
+import { Rates } from './limits/rates.ts'
 import { Engine } from './pipeline/engine.ts'
+import { readGraphqlRequest } from './pipeline/graphqlRequest.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { requestIdOf } from './pipeline/requestId.ts'
 import { followSupergraphFile, readSupergraphFile } from './pipeline/supergraphFile.ts'
 import { rememberTokens } from './pipeline/tokenMemory.ts'
+import { PersistedQueries } from './registry/persistedQueries.ts'
+import { readRegisteredOperations } from './registry/registeredOperations.ts'
 import type { GatewayContext } from './tiers/context.ts'
 import { TierClient } from './tiers/tierClient.ts'
 import { addTrackingRoutes } from './tracking/routes.ts'
@@ -26,8 +32,16 @@ import { addTrackingRoutes } from './tracking/routes.ts'
 /** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
 const MAX_QUERY_TOKENS = 5_000
 
-/** As fastify's own server has it. */
-const KEEP_ALIVE_MS = 72_000
+/**
+ * How long a connection may stay without a request (as fastify has it), and how long a request may take to come: who
+ * sends one byte at a time holds a connection for no longer than this.
+ */
+const SERVER_TIMES = {
+  keepAliveTimeout: 72_000,
+  headersTimeout: 10_000,
+  requestTimeout: 300_000,
+  connectionsCheckingInterval: 2_000,
+}
 
 const SUPERGRAPH = fileURLToPath(new URL('supergraph.graphql', import.meta.url))
 
@@ -43,9 +57,18 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     Object.entries(config.tiers).map(([name, edge]) => [name, new TierClient(edge, { timeoutMs, maxAnswerBytes })]),
   )
   const engine = new Engine(readSupergraphFile(supergraphFile), { tiers, maxTokens: MAX_QUERY_TOKENS })
-  const pipeline = new Pipeline({ engine, verifyToken: rememberTokens(makeTokenVerifier(config.tokens)), log })
-  const { explorer } = config
-  const apollo = await startApolloFace({ engine, pipeline, explorer, maxTokens: MAX_QUERY_TOKENS, log })
+  const operations = readRegisteredOperations()
+  const persisted = new PersistedQueries(operations)
+  const rates = new Rates({ ...config.rates, log })
+  const pipeline = new Pipeline({
+    engine,
+    verifyToken: rememberTokens(makeTokenVerifier(config.tokens)),
+    admit: makeAdmission(operations, config.operations),
+    persisted,
+    rates,
+    log,
+  })
+  const apollo = await startApolloFace({ engine, pipeline, maxTokens: MAX_QUERY_TOKENS, log })
   const contexts = new WeakMap<FastifyRequest, GatewayContext>()
   const answer = fastifyApolloHandler(apollo, {
     context: async (request): Promise<GatewayContext> => {
@@ -69,7 +92,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     bodyLimit: maxRequestBytes,
     forceCloseConnections: 'idle',
     serverFactory: (handler) =>
-      createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
+      createServer(SERVER_TIMES, (request, response) =>
         config.face === 'lean' && isLean(request) ? lean(request, response) : handler(request, response),
       ),
   })
@@ -78,20 +101,26 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   allowOrigins(app, config.corsOrigins)
   addFileRoutes(app, config.tiers.content.url)
   addTrackingRoutes(app, { queue: config.tiers.queue, keys: config.trackingKeys, log, metrics })
+  const hasPage = config.explorer && hasExplorer()
+  if (hasPage) addExplorer(app, operations)
   addHealthRoutes(app, { ready: async () => apollo.assertStarted('ready'), metrics, log })
   app.route({
     method: ['GET', 'POST'],
     url: '/graphql',
     // Before the body is read: a stranger must not make us hold a large one.
     onRequest: async (request, reply) => {
+      if (hasPage && isPageVisit(request)) return reply.redirect('/explorer')
       const requestId = requestIdOf(request.headers['x-request-id'])
-      reply.header('x-request-id', requestId)
-      const isPage = explorer && asksForExplorer(request)
-      if (!isPage) {
-        reply.header('www-authenticate', 'Bearer')
-        contexts.set(request, await pipeline.identify(request.headers.authorization, requestId))
-        reply.removeHeader('www-authenticate')
-      }
+      reply.headers({ 'x-request-id': requestId, 'www-authenticate': 'Bearer' })
+      const arrival = { authorization: request.headers.authorization, address: request.ip, requestId }
+      contexts.set(request, await pipeline.identify(arrival, (headers) => reply.headers(headers)))
+      reply.removeHeader('www-authenticate')
+    },
+    preHandler: async (request) => {
+      if (request.method !== 'POST') return
+      const asked = readGraphqlRequest(request.body)
+      const { operationName, variables } = asked
+      request.body = { query: persisted.resolve(asked), variables, ...(operationName && { operationName }) }
     },
     handler: answer,
   })
@@ -99,6 +128,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const close = async () => {
     isClosing = true
     unfollow()
+    rates.close()
     await app.close()
     await apollo.stop()
     await Promise.all([...tiers.values()].map((tier) => tier.close()))
@@ -106,6 +136,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   return { app, log, metrics, close }
 }
 
-function asksForExplorer({ method, headers }: FastifyRequest): boolean {
+/** Somebody with a browser who has come to look. */
+function isPageVisit({ method, headers }: FastifyRequest): boolean {
   return method === 'GET' && !headers.authorization && (headers.accept ?? '').includes('text/html')
 }

@@ -29,6 +29,13 @@ export const gatewayConfig = z
     /** Origins whose pages may ask from a browser, comma-separated, or *. */
     CORS_ORIGINS: z.string().default(production ? '' : '*'),
     EXPLORER: z.stringbool().default(!production),
+    /** What clients may ask: `registered` documents of operations/, or `any` within the limits. Staff may ask anything. */
+    OPERATIONS: z.enum(['registered', 'any']).default(production ? 'registered' : 'any'),
+    /** Requests a minute of one tenant, and from one address. */
+    RATE_LIMIT_PER_TENANT: positiveInteger.default(1_000),
+    RATE_LIMIT_PER_ADDRESS: positiveInteger.default(5_000),
+    /** Where gateways count together; each for itself without it. */
+    REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
     ...trackingKeySettings,
     ...outgoingEdgeSettings('gateway', TIERS),
   })
@@ -46,6 +53,8 @@ export const gatewayConfig = z
       .map((origin) => origin.trim())
       .filter(Boolean),
     explorer: read.EXPLORER,
+    operations: read.OPERATIONS,
+    rates: { redisUrl: read.REDIS_URL, perTenant: read.RATE_LIMIT_PER_TENANT, perAddress: read.RATE_LIMIT_PER_ADDRESS },
     trackingKeys: trackingKeys(read),
     tiers: outgoingEdges('gateway', TIERS, read),
   }))

@@ -32,7 +32,9 @@ export function describeFault(error: FastifyError | AppError, log: Log, url?: st
   const { code, message, extensions } = describe(error)
   if (code === 'INTERNAL') log.error({ err: error, url }, 'unforeseen error')
   if (code === 'UNAUTHENTICATED') log.info({ reason: reasonOf(error) }, 'refused a caller')
-  return { status: STATUS[code], body: { errors: [{ message, extensions: { ...extensions, code } }] } }
+  // Too much at once and too much in a while are the same code, not the same advice.
+  const status = 'retryAfterSeconds' in extensions ? 429 : STATUS[code]
+  return { status, body: { errors: [{ message, extensions: { ...extensions, code } }] } }
 }
 
 function describe(error: FastifyError | AppError): { code: ErrorCode; message: string; extensions: object } {

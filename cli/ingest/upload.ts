@@ -45,6 +45,13 @@ async function uploadMail(graph: GatewayClient, mail: RawMail, emailAccountId: s
   for (let attempt = 1; ; attempt++) {
     const { data, error } = await askOnce(graph, input)
     if (data) return tally.record(mail.name, data.ingestMessage)
+    const { retryAfterSeconds } = error.extensions
+    if (typeof retryAfterSeconds === 'number') {
+      // Too many a minute is no fault of this mail.
+      await sleep(retryAfterSeconds * 1_000)
+      attempt--
+      continue
+    }
     if (error.code === 'INVALID_INPUT' || error.code === 'LIMIT_REACHED') return tally.reject(mail.name, error.message)
     // Storing is idempotent, so an answer that got lost is simply asked for again.
     if (error.code !== 'UNAVAILABLE' || attempt === ATTEMPTS) throw error
@@ -59,7 +66,8 @@ async function askOnce(
   try {
     const { data, errors } = await graph.ask<Ingested>(INGEST, { input })
     if (data?.ingestMessage) return { data }
-    return { error: new AppError(errors[0]?.code ?? 'INTERNAL', errors[0]?.message ?? 'the graph gave no answer') }
+    const { code = 'INTERNAL', message = 'the graph gave no answer', retryAfterSeconds } = errors[0] ?? {}
+    return { error: new AppError(code, message, { extensions: { retryAfterSeconds } }) }
   } catch (error) {
     if (error instanceof AppError) return { error }
     throw error

@@ -19,19 +19,22 @@ type FirstSteps = { dataDir: string; ports: LocalPorts; env: NodeJS.ProcessEnv; 
 /** The last thing a start prints: the graph's address, what to paste to get an answer, and where to go on. */
 export async function printFirstSteps({ dataDir, ports, env, terminal }: FirstSteps): Promise<void> {
   const url = `http://${reachableHost(env)}:${ports.gateway}/graphql`
+  const explorer = new URL('/explorer', url).href
   terminal.print(`ready  ${url}`)
   if (env.JWKS_URL || env.JWKS_FILE) {
-    terminal.print(`\nTokens come from your own issuer. Explorer: ${url} in a browser. Ctrl-C stops everything.`)
+    terminal.print(`\nTokens come from your own issuer. Explorer: ${explorer} in a browser. Ctrl-C stops everything.`)
     return
   }
+  const token = await makeOwnerToken(dataDir, env)
   terminal.print(`
 A query that crosses all four tiers, as the owner of tenant demo (the token is good for 24 hours):
 
 curl -s ${url} -H 'content-type: application/json' \\
-  -H 'authorization: Bearer ${await makeOwnerToken(dataDir, env)}' \\
+  -H 'authorization: Bearer ${token}' \\
   --data '${JSON.stringify({ query: EXAMPLE_QUERY })}'
 
-Explorer: ${url} in a browser. More tokens: npm run -s token -- --tenant demo --role owner
+The same in a browser, with the token: ${explorer}#token=${token}
+More tokens: npm run -s token -- --tenant demo --role owner
 Mail: what is sent ends in the sandbox, http://${reachableHost(env)}:${ports.sandbox}/ledger tells what became of it.
 Ctrl-C stops everything; the data stays.`)
 }

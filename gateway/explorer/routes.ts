@@ -35,13 +35,13 @@ export function addExplorer(app: FastifyInstance, operations: readonly Registere
       reply.header('content-security-policy', CONTENT_POLICY)
       reply.header('x-content-type-options', 'nosniff')
       reply.header('referrer-policy', 'no-referrer')
+      reply.header('cache-control', 'no-cache')
     })
     await explorer.register(fastifyStatic, {
       root: fileURLToPath(EXPLORER_FOLDER),
       prefix: '/explorer/',
       index: false,
       cacheControl: false,
-      setHeaders: (reply) => reply.header('cache-control', 'no-cache'),
     })
     explorer.get('/explorer', (_request, reply) => reply.sendFile('index.html'))
     explorer.get('/explorer/operations.json', () => manifest)

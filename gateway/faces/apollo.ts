@@ -1,6 +1,5 @@
 import { ApolloServer, type ApolloServerOptionsWithGateway, type ApolloServerPlugin } from '@apollo/server'
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
-import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default'
 import { GraphQLError } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 import type { Log } from '#platform/log.ts'
@@ -17,7 +16,6 @@ type Executor = NonNullable<Awaited<ReturnType<Gateway['load']>>['executor']>
 export type ApolloFaceOptions = {
   engine: Engine
   pipeline: Pipeline
-  explorer: boolean
   maxTokens: number
   log: Log
   plugins?: readonly ApolloServerPlugin<GatewayContext>[]
@@ -28,7 +26,7 @@ export type ApolloFaceOptions = {
  * planning and execution are the pipeline's.
  */
 export async function startApolloFace(options: ApolloFaceOptions): Promise<ApolloServer<GatewayContext>> {
-  const { engine, pipeline, explorer, maxTokens, log, plugins = [] } = options
+  const { engine, pipeline, maxTokens, log, plugins = [] } = options
   const apollo = new ApolloServer<GatewayContext>({
     gateway: makeGateway(engine, pipeline),
     logger: {
@@ -42,14 +40,12 @@ export async function startApolloFace(options: ApolloFaceOptions): Promise<Apoll
     formatError: (formatted, thrown) => formatGatewayError(formatted, causeOf(thrown)),
     includeStacktraceInErrorResponses: false,
     introspection: true,
+    // Documents come here by their text: hashes are the pipeline's.
+    persistedQueries: false,
     parseOptions: { maxTokens },
     stopOnTerminationSignals: false,
     stringifyResult: writeResult,
-    plugins: [
-      explorer ? ApolloServerPluginLandingPageLocalDefault() : ApolloServerPluginLandingPageDisabled(),
-      finishAnswers(),
-      ...plugins,
-    ],
+    plugins: [ApolloServerPluginLandingPageDisabled(), finishAnswers(), ...plugins],
   })
   await apollo.start()
   return apollo

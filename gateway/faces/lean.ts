@@ -46,7 +46,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const requestId = requestIdOf(request.headers['x-request-id'])
   response.setHeader('x-request-id', requestId)
   // Before the body is read: a stranger must not make us hold a large one.
-  const context = await pipeline.identify(request.headers.authorization, requestId)
+  const arrival = { authorization: request.headers.authorization, address: request.socket.remoteAddress, requestId }
+  const context = await pipeline.identify(arrival, (headers) => response.setHeaders(new Map(Object.entries(headers))))
   const contentType = negotiate(request.headers.accept)
   if (!contentType) {
     send(request, response, options, { status: 406, contentType: JSON_TYPE, text: NOT_ACCEPTABLE })

@@ -18,27 +18,28 @@ export const LIMITS = {
   cost: 20_000,
 } as const satisfies Record<keyof Measure, number>
 
-/** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
-export const MAX_TOKENS = 5_000
+type Asked = { operationName?: string | null | undefined; variables?: Record<string, unknown> | null | undefined }
 
 /**
- * Refuses an operation that asks for too much, or under names that answers keep for themselves. To be called before
- * validation, which takes exponential time over some of what is refused here.
- * @param name which operation of the document; may be left out where there is one
- * @throws AppError LIMIT_REACHED naming limit and figure; INVALID_INPUT
+ * Measures the operation of a document that is to be run.
+ * @throws AppError INVALID_INPUT where there is none, for fragments in a circle, and for aliases that answers keep for
+ *         themselves
  */
-export function checkLimits(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  { operationName, variables }: { operationName?: string | null; variables?: Record<string, unknown> | null },
-): Measure {
+export function measureDocument(schema: GraphQLSchema, document: DocumentNode, { operationName, variables }: Asked) {
   const operation = findOperation(document, operationName)
   refuseReservedAliases(document)
   const fragments = new Map<string, FragmentDefinitionNode>()
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition)
   }
-  const measure = measureOperation(schema, operation, fragments, variables ?? {})
+  return measureOperation(schema, operation, fragments, variables ?? {})
+}
+
+/**
+ * Refuses what asks for too much. To be called before validation, which takes exponential time over some of it.
+ * @throws AppError LIMIT_REACHED naming limit and figure
+ */
+export function refuseBeyondLimits(measure: Measure): void {
   for (const limit of Object.keys(LIMITS) as (keyof Measure)[]) {
     if (measure[limit] <= LIMITS[limit]) continue
     const figure = Number.isFinite(measure[limit]) ? measure[limit] : 'far more'
@@ -46,7 +47,6 @@ export function checkLimits(
       extensions: { limit, max: LIMITS[limit] },
     })
   }
-  return measure
 }
 
 /**

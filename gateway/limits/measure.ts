@@ -37,6 +37,7 @@ const NOTHING: Measure = { depth: 0, fields: 0, aliases: 0, directives: 0, cost:
 /**
  * Measures an operation before it is validated. Every fragment is measured once, however often it is spread, so a chain
  * of fragments that doubles at each link costs no more than its text is long. Figures grow as numbers do, to Infinity.
+ * `readsVariables` tells whether other variables could make other figures.
  * @throws AppError INVALID_INPUT for fragments that spread themselves
  */
 export function measureOperation(
@@ -44,7 +45,12 @@ export function measureOperation(
   operation: OperationDefinitionNode,
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
   variables: Readonly<Record<string, unknown>>,
-): Measure {
+): { measure: Measure; readsVariables: boolean } {
+  let readsVariables = false
+  const read = (name: string) => {
+    readsVariables = true
+    return variables[name]
+  }
   const known = new Map<string, Measure>()
   const open = new Set<string>()
 
@@ -76,7 +82,7 @@ export function measureOperation(
     const field = fieldOf(schema, parent, node.name.value)
     const type = field && getNamedType(field.type)
     const within = node.selectionSet ? measureSelections(node.selectionSet, type ?? undefined) : NOTHING
-    const rows = field ? rowsOf(field, node.arguments ?? [], variables) : 1
+    const rows = field ? rowsOf(field, node.arguments ?? [], read) : 1
     return {
       depth: within.depth + 1,
       fields: within.fields + 1,
@@ -87,7 +93,7 @@ export function measureOperation(
   }
 
   const measure = measureSelections(operation.selectionSet, schema.getRootType(operation.operation) ?? undefined)
-  return withDirectives(measure, operation.directives?.length ?? 0)
+  return { measure: withDirectives(measure, operation.directives?.length ?? 0), readsVariables }
 }
 
 function add(a: Measure, b: Measure): Measure {
@@ -105,6 +111,7 @@ function withDirectives(measure: Measure, directives: number): Measure {
 }
 
 type AnyField = GraphQLField<unknown, unknown>
+type ReadVariable = (name: string) => unknown
 
 function fieldOf(schema: GraphQLSchema, parent: GraphQLNamedType | undefined, name: string): AnyField | undefined {
   if (name === '__schema' || name === '__type') {
@@ -121,25 +128,25 @@ function introspectionField(schema: GraphQLSchema, name: string): AnyField | und
 }
 
 /** How many rows a field's selections are answered for: a page's `first`, or a guess for a list without one. */
-function rowsOf(field: AnyField, given: readonly ArgumentNode[], variables: Readonly<Record<string, unknown>>): number {
+function rowsOf(field: AnyField, given: readonly ArgumentNode[], read: ReadVariable): number {
   const type = getNamedType(field.type)
   if (!isCompositeType(type) || type.name.startsWith('__')) return 1
   const first = field.args.find((argument) => argument.name === 'first')
   if (first && type.name.endsWith('Connection')) {
     const asked = readNumber(
       given.find((argument) => argument.name.value === 'first'),
-      variables,
+      read,
     )
     return clampRows(asked ?? first.defaultValue)
   }
   return isList(field) && !isPageOf(field) ? ASSUMED_ROWS : 1
 }
 
-function readNumber(argument: ArgumentNode | undefined, variables: Readonly<Record<string, unknown>>): unknown {
+function readNumber(argument: ArgumentNode | undefined, read: ReadVariable): unknown {
   if (!argument) return undefined
   const { value } = argument
   if (value.kind === Kind.INT) return Number(value.value)
-  if (value.kind === Kind.VARIABLE) return variables[value.name.value]
+  if (value.kind === Kind.VARIABLE) return read(value.name.value)
   return undefined
 }
 

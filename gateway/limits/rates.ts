@@ -18,17 +18,19 @@ export type RateOptions = {
 }
 
 /** Whether a request may go on, and what to tell its sender of the limit that stands. */
-export type Rate = { allowed: boolean; headers: Record<string, string> }
+export type Rate = { allowed: boolean; headers: RateHeaders }
+export type RateHeaders = Readonly<Record<string, string>>
 
 /** Counts requests by the minute: by the address they come from, and by the tenant that asks. */
 export class Rates {
   readonly #redis: Redis | undefined
-  readonly #address: RateLimiterMemory | RateLimiterRedis
+  readonly #address: RateLimiterMemory
   readonly #tenant: RateLimiterMemory | RateLimiterRedis
 
   constructor({ redisUrl, perTenant, perAddress, log }: RateOptions) {
     this.#redis = redisUrl ? connect(redisUrl, log) : undefined
-    this.#address = makeLimiter(this.#redis, 'address', perAddress)
+    // Floods are held off by each gateway for itself: that costs nobody a question to Redis.
+    this.#address = makeMemory('address', perAddress)
     this.#tenant = makeLimiter(this.#redis, 'tenant', perTenant)
   }
 
@@ -77,11 +79,11 @@ function describe(points: number, { remainingPoints, msBeforeNext }: RateLimiter
 }
 
 function makeLimiter(redis: Redis | undefined, name: string, points: number): RateLimiterMemory | RateLimiterRedis {
-  // The hash tag keeps a cluster's keys of one kind together.
-  const own = new RateLimiterMemory({ keyPrefix: name, points, duration: WINDOW_SECONDS })
+  const own = makeMemory(name, points)
   if (!redis) return own
   return new RateLimiterRedis({
     storeClient: redis,
+    // The hash tag keeps a cluster's keys of one kind together.
     keyPrefix: `{rate:${name}}`,
     points,
     duration: WINDOW_SECONDS,
@@ -90,6 +92,10 @@ function makeLimiter(redis: Redis | undefined, name: string, points: number): Ra
     insuranceLimiter: own,
     rejectIfRedisNotReady: true,
   })
+}
+
+function makeMemory(name: string, points: number): RateLimiterMemory {
+  return new RateLimiterMemory({ keyPrefix: name, points, duration: WINDOW_SECONDS })
 }
 
 function connect(url: string, log: Log): Redis {

@@ -1,10 +1,13 @@
 import type { DocumentNode, GraphQLError, GraphQLFormattedError } from 'graphql'
+import { AppError } from '#platform/errors.ts'
 import type { Log } from '#platform/log.ts'
 import { isUnforeseen } from '#platform/subgraph/errorFormatter.ts'
 import type { TokenVerifier } from '../clientToken.ts'
 import { formatGatewayError, withoutRepeats } from '../errors.ts'
 import type { Outcome } from '../execution/operation.ts'
 import type { Found } from '../execution/operations.ts'
+import type { Rate, RateHeaders, Rates } from '../limits/rates.ts'
+import type { PersistedQueries } from '../registry/persistedQueries.ts'
 import { type GatewayContext, makeContext } from '../tiers/context.ts'
 import type { Admission, Engine } from './engine.ts'
 import type { GraphqlRequest } from './graphqlRequest.ts'
@@ -12,13 +15,19 @@ import type { GraphqlRequest } from './graphqlRequest.ts'
 export type PipelineOptions = {
   engine: Engine
   verifyToken: TokenVerifier
-  /** What may be asked; everything, unless given. */
-  admit?: Admission
+  /** What may be asked. */
+  admit: Admission
+  /** Documents by their hashes. */
+  persisted: PersistedQueries
+  rates: Rates
   log: Log
 }
 
 /** A document that someone else has parsed, in place of its text. */
-export type ParsedRequest = Omit<GraphqlRequest, 'query' | 'extensions'> & { document: DocumentNode }
+export type ParsedRequest = Omit<GraphqlRequest, 'query' | 'hash'> & { document: DocumentNode }
+
+/** What is known of a request before its body. */
+export type Arrival = { authorization: string | undefined; address: string | undefined; requestId: string }
 
 /** The way of every request, whichever door it came by: who asks, whether it may be asked, the answer, its errors. */
 export class Pipeline {
@@ -28,10 +37,22 @@ export class Pipeline {
     this.#options = options
   }
 
-  /** @throws AppError UNAUTHENTICATED, or UNAVAILABLE when tokens cannot be checked */
-  async identify(authorization: string | undefined, requestId: string): Promise<GatewayContext> {
-    const { kind, tenantId, userId, roles } = await this.#options.verifyToken(authorization)
-    return makeContext({ kind, tenantId, userId, roles, requestId }, this.#options.log)
+  /**
+   * Who asks, once it is known that it does not ask too often.
+   * @param tell takes headers of the answer: what is left of the rate
+   * @throws AppError UNAUTHENTICATED; LIMIT_REACHED, with `retryAfterSeconds`; UNAVAILABLE when tokens cannot be checked
+   */
+  async identify(
+    { authorization, address, requestId }: Arrival,
+    tell: (headers: RateHeaders) => void,
+  ): Promise<GatewayContext> {
+    const { rates, verifyToken, log } = this.#options
+    refuseBeyondRate(await rates.countAddress(address ?? ''), tell)
+    const { kind, tenantId, userId, roles } = await verifyToken(authorization)
+    const rate = await rates.countTenant(tenantId ?? `staff ${userId}`)
+    tell(rate.headers)
+    refuseBeyondRate(rate, tell)
+    return makeContext({ kind, tenantId, userId, roles, requestId }, log)
   }
 
   /**
@@ -51,15 +72,23 @@ export class Pipeline {
   }
 
   #find(request: GraphqlRequest | ParsedRequest, context: GatewayContext): Found<GatewayContext> {
-    const { engine, admit } = this.#options
+    const { engine, admit, persisted } = this.#options
     const { supergraph, operations } = engine.graph
     const { operationName, variables } = request
     const check = (document: DocumentNode) =>
-      admit?.({ schema: supergraph.apiSchema, document, operationName, variables }, context)
-    return 'query' in request
-      ? operations.findByText(request.query, operationName, check)
-      : operations.findByDocument(request.document, operationName, check)
+      admit({ schema: supergraph.apiSchema, document, operationName, variables }, context)
+    return 'document' in request
+      ? operations.findByDocument(request.document, operationName, check)
+      : operations.findByText(persisted.resolve(request), operationName, check)
   }
+}
+
+function refuseBeyondRate({ allowed, headers }: Rate, tell: (headers: RateHeaders) => void): void {
+  if (allowed) return
+  tell(headers)
+  throw new AppError('LIMIT_REACHED', 'too many requests: wait a little', {
+    extensions: { limit: 'rate', retryAfterSeconds: Number(headers['Retry-After']) },
+  })
 }
 
 /** Errors as a client may see them, each once; what is unforeseen is logged whole. */

@@ -1,29 +1,19 @@
-import { GraphQLError } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '#platform/errors.ts'
 import { hashOf, type RegisteredOperation } from './registeredOperations.ts'
 
-/** What a request says of its document: the text, the text's hash, or both. */
-export type DocumentRequest = {
-  query?: unknown
-  /** The hash, as some clients send it. */
-  documentId?: unknown
-  /** The hash, as Apollo's clients send it, in `persistedQuery`. */
-  extensions?: unknown
-}
-
-export type FoundDocument = { text: string; isRegistered: boolean }
-
-/** `registered`: only documents of `operations/`. `any`: others too, and their hashes are remembered. */
-export type DocumentPolicy = 'registered' | 'any'
+/** What a request says of its document: the text, the text's SHA-256 in hex, or both. */
+export type DocumentName = { query?: string | undefined; hash?: string | undefined }
 
 const MAX_REMEMBERED = 1_000
 const MAX_REMEMBERED_TEXT = 8 * 1024 * 1024
 
-/** Finds the document a request means, by its text or by its hash. */
+/** Upon these very words Apollo's clients send the text along. */
+const NOT_FOUND = 'PersistedQueryNotFound'
+
+/** Finds a document's text by its hash: of registered operations, and of texts that came with theirs before. */
 export class PersistedQueries {
-  readonly #byHash: ReadonlyMap<string, string>
-  readonly #texts: ReadonlySet<string>
+  readonly #registered: ReadonlyMap<string, string>
   readonly #remembered = new LRUCache<string, string>({
     max: MAX_REMEMBERED,
     maxSize: MAX_REMEMBERED_TEXT,
@@ -31,66 +21,27 @@ export class PersistedQueries {
   })
 
   constructor(registered: readonly RegisteredOperation[]) {
-    this.#byHash = new Map(registered.map(({ id, body }) => [id, body]))
-    this.#texts = new Set(registered.map(({ body }) => body))
+    this.#registered = new Map(registered.map(({ id, body }) => [id, body]))
   }
 
   /**
-   * @throws AppError INVALID_INPUT without a document or with a hash that is not the text's; FORBIDDEN for one that is
-   *         not registered where only those may be asked
-   * @throws GraphQLError PERSISTED_QUERY_NOT_FOUND for an unknown hash, upon which Apollo's clients send the text too
+   * The text a request means. Whether it may be asked is not decided here.
+   * @throws AppError INVALID_INPUT without text and hash, or with a hash that is not the text's; NOT_FOUND for a hash
+   *         that is not known
    */
-  find(request: DocumentRequest, policy: DocumentPolicy): FoundDocument {
-    const text = typeof request.query === 'string' && request.query !== '' ? request.query : undefined
-    const hash = readHash(request)
+  resolve({ query, hash }: DocumentName): string {
     if (hash === undefined) {
-      if (text === undefined) throw new AppError('INVALID_INPUT', 'query: a document is required')
-      return this.#admit(text, policy)
+      if (!query) throw new AppError('INVALID_INPUT', 'query: a document is required')
+      return query
     }
-    const registered = this.#byHash.get(hash)
-    if (registered !== undefined) {
-      // A text beside the hash is one more claim that must hold: nobody's answer depends on which of them is read.
-      if (text !== undefined && hashOf(text) !== hash) throw wrongHash()
-      return { text: registered, isRegistered: true }
+    if (!query) {
+      const text = this.#registered.get(hash) ?? this.#remembered.get(hash)
+      if (text === undefined) throw new AppError('NOT_FOUND', NOT_FOUND)
+      return text
     }
-    if (text === undefined) {
-      const remembered = policy === 'any' ? this.#remembered.get(hash) : undefined
-      if (remembered !== undefined) return { text: remembered, isRegistered: false }
-      throw new GraphQLError('PersistedQueryNotFound', { extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } })
-    }
-    if (hashOf(text) !== hash) throw wrongHash()
-    const found = this.#admit(text, policy)
-    this.#remembered.set(hash, text)
-    return found
+    // A hash that is not its text's would have others be answered what they did not ask.
+    if (hashOf(query) !== hash) throw new AppError('INVALID_INPUT', "the hash is not the document's")
+    if (!this.#registered.has(hash)) this.#remembered.set(hash, query)
+    return query
   }
-
-  #admit(text: string, policy: DocumentPolicy): FoundDocument {
-    const isRegistered = this.#texts.has(text)
-    if (!isRegistered && policy === 'registered') {
-      throw new AppError('FORBIDDEN', 'only registered operations may be asked here')
-    }
-    return { text, isRegistered }
-  }
-}
-
-function readHash({ documentId, extensions }: DocumentRequest): string | undefined {
-  if (documentId != null) return asHash(documentId)
-  const persisted = asRecord(asRecord(extensions)?.persistedQuery)
-  if (!persisted) return undefined
-  if (persisted.version !== 1) throw new AppError('INVALID_INPUT', 'persistedQuery: only version 1 is known')
-  return asHash(persisted.sha256Hash)
-}
-
-function asHash(value: unknown): string {
-  const hash = typeof value === 'string' ? value.replace(/^sha256:/, '').toLowerCase() : ''
-  if (!/^[0-9a-f]{64}$/.test(hash)) throw new AppError('INVALID_INPUT', 'the hash of a document is 64 hex digits')
-  return hash
-}
-
-function asRecord(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-}
-
-function wrongHash(): AppError {
-  return new AppError('INVALID_INPUT', "the hash is not the document's")
 }

@@ -2,7 +2,14 @@ import { AppError, type ErrorCode } from '#platform/errors.ts'
 
 export type GraphAnswer<Data> = {
   data: Data | null
-  errors: { message: string; code: ErrorCode; path: readonly (string | number)[] }[]
+  errors: GraphFault[]
+}
+export type GraphFault = {
+  message: string
+  code: ErrorCode
+  path: readonly (string | number)[]
+  /** Given where asking too often was the fault. */
+  retryAfterSeconds?: number
 }
 export type GatewayClient = {
   ask<Data>(query: string, variables?: Record<string, unknown>): Promise<GraphAnswer<Data>>
@@ -21,6 +28,7 @@ export function makeGatewayClient(options: { url: string; token: () => Promise<s
         message: error.message,
         code: error.extensions?.code ?? 'INTERNAL',
         path: error.path ?? [],
+        ...(error.extensions?.retryAfterSeconds && { retryAfterSeconds: error.extensions.retryAfterSeconds }),
       }))
       return { data: (answer.data as Data | undefined) ?? null, errors }
     },
@@ -29,7 +37,11 @@ export function makeGatewayClient(options: { url: string; token: () => Promise<s
 
 type WireAnswer = {
   data?: unknown
-  errors?: { message: string; path?: (string | number)[]; extensions?: { code?: ErrorCode } }[]
+  errors?: {
+    message: string
+    path?: (string | number)[]
+    extensions?: { code?: ErrorCode; retryAfterSeconds?: number }
+  }[]
 }
 
 async function post(url: string, token: string, body: string): Promise<WireAnswer> {

@@ -53,6 +53,9 @@ export function localEnvironment(
     DATA_DIR: dataDir,
     VAULT: `file:${path.join(dataDir, 'vault')}`,
     ALLOW_INSIDE_MAIL_SERVERS: 'true',
+    // Whoever tries things out here is one tenant at one address, with tools that feed in mail by the thousand.
+    RATE_LIMIT_PER_TENANT: '60000',
+    RATE_LIMIT_PER_ADDRESS: '120000',
   }
   const pick = (names: string[]) => pickSettings(names, generated, overrides)
   const tierSettings = (tier: Tier) => pick([...listening(tier), ...connections(tier), ...callerSettings(tier)])
@@ -70,6 +73,7 @@ export function localEnvironment(
       ...callerSettings('gateway'),
       ...TRACKING_SETTINGS,
       ...(overrides.JWKS_URL ? ['JWKS_URL'] : ['JWKS_FILE']),
+      ...['REDIS_URL', 'RATE_LIMIT_PER_TENANT', 'RATE_LIMIT_PER_ADDRESS'],
     ]),
     // The oltp tier's second door: it speaks for that tier, but only to the one that stores mail.
     smtpDoor: pick([

@@ -27,18 +27,39 @@ test('a path that is not there answers in GraphQL’s form', async () => {
 describe('the explorer', () => {
   const html = { headers: { accept: 'text/html' } }
 
-  test('is a page for browsers in development, and answers no query there', async () => {
-    for (const name of ['graphql', 'graphql?query={__typename}']) {
+  test('is a page for browsers, and answers no query there', async () => {
+    for (const name of ['explorer', 'graphql', 'graphql?query={__typename}']) {
       const response = await page(name, html)
-      expect(response.status).toBe(200)
-      expect(await response.text()).toContain('<!DOCTYPE html>')
+      expect([response.status, new URL(response.url).pathname]).toEqual([200, '/explorer'])
+      expect(await response.text()).toContain('<div id="root">')
     }
+  })
+
+  test('loads nothing from elsewhere', async () => {
+    const response = await page('explorer', html)
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'")
+    const files = [...(await response.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => String(address))
+    expect(files).toEqual(['/explorer/main.css', '/explorer/main.js'])
+    for (const file of [
+      ...files,
+      '/explorer/graphql.worker.js',
+      '/explorer/json.worker.js',
+      '/explorer/editor.worker.js',
+    ]) {
+      expect((await page(file.slice(1))).status).toBe(200)
+    }
+  })
+
+  test('has the registered operations for examples', async () => {
+    const { operations } = (await (await page('explorer/operations.json')).json()) as { operations: { name: string }[] }
+    expect(operations.map(({ name }) => name)).toContain('CrossTierCampaigns')
   })
 
   test('can be switched off', async () => {
     await platform.stopGateway()
     await platform.startGateway({ EXPLORER: 'false' })
     expect((await page('graphql', html)).status).toBe(401)
+    expect((await page('explorer', html)).status).toBe(404)
     await platform.stopGateway()
     await platform.startGateway()
   })

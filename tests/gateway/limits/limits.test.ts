@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { buildSchema, getIntrospectionQuery, parse } from 'graphql'
-import { checkLimits, LIMITS } from '../../../gateway/limits/limits.ts'
+import { LIMITS, measureDocument, refuseBeyondLimits } from '../../../gateway/limits/limits.ts'
 
 const schema = buildSchema(`
   type Query { campaigns(first: Int = 20): CampaignConnection campaign(id: ID!): Campaign node: Node }
@@ -12,8 +12,11 @@ const schema = buildSchema(`
   type MessageConnection { nodes: [Message!]! }
   type Message { id: ID! campaign: Campaign }
 `)
-const measure = (query: string, variables?: Record<string, unknown>, operationName?: string) =>
-  checkLimits(schema, parse(query), { variables, operationName })
+const measure = (query: string, variables?: Record<string, unknown>, operationName?: string) => {
+  const { measure: found } = measureDocument(schema, parse(query), { variables, operationName })
+  refuseBeyondLimits(found)
+  return found
+}
 
 describe('what an operation asks for', () => {
   test('is counted through fragments, however they are spread', () => {
@@ -48,6 +51,12 @@ describe('what an operation asks for', () => {
   ])('%s', (_what, query, variables, cost) => {
     expect(measure(query, variables).cost).toBe(cost)
   })
+})
+
+test('whether other variables make other figures is told', () => {
+  const reads = (query: string) => measureDocument(schema, parse(query), {}).readsVariables
+  expect(reads('query($n: Int) { campaigns(first: $n) { nodes { id } } }')).toBe(true)
+  expect(reads('query($id: ID!) { campaign(id: $id) { messages(first: 3) { nodes { id } } } }')).toBe(false)
 })
 
 describe('what is refused', () => {

@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { buildSchema, parse } from 'graphql'
+import { type AdmissionPolicy, makeAdmission } from '../../../gateway/limits/admission.ts'
+import { readGraphqlRequest } from '../../../gateway/pipeline/graphqlRequest.ts'
 import { PersistedQueries } from '../../../gateway/registry/persistedQueries.ts'
 import { hashOf, makeManifest, readRegisteredOperations } from '../../../gateway/registry/registeredOperations.ts'
+import type { GatewayContext } from '../../../gateway/tiers/context.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -48,54 +52,84 @@ describe('registered operations', () => {
   })
 })
 
-describe('where only registered operations may be asked', () => {
-  test('one is found by hash, by id and by text', () => {
-    const queries = new PersistedQueries(registered)
-    for (const request of [
-      byHash(one?.id),
-      { documentId: one?.id },
-      { documentId: `sha256:${one?.id}` },
-      { query: one?.body },
-    ]) {
-      expect(queries.find(request, 'registered')).toEqual({ text: one?.body, isRegistered: true })
-    }
+describe('a document', () => {
+  test('of a registered operation is found by its hash', () => {
+    expect(new PersistedQueries(registered).resolve({ hash: one?.id })).toBe(one?.body)
   })
 
-  test('another is refused, also one that has been remembered before', () => {
+  test('that came with its hash is found by it from then on', () => {
     const queries = new PersistedQueries(registered)
-    const other = 'query Other { b }'
-    queries.find(byHash(hashOf(other), other), 'any')
-    expect(() => queries.find({ query: other }, 'registered')).toThrow(code('FORBIDDEN'))
-    expect(() => queries.find(byHash(hashOf(other), other), 'registered')).toThrow(code('FORBIDDEN'))
-    expect(() => queries.find(byHash(hashOf(other)), 'registered')).toThrow('PersistedQueryNotFound')
+    const text = '{ c }'
+    expect(() => queries.resolve({ hash: hashOf(text) })).toThrow('PersistedQueryNotFound')
+    expect(queries.resolve({ hash: hashOf(text), query: text })).toBe(text)
+    expect(queries.resolve({ hash: hashOf(text) })).toBe(text)
+  })
+
+  test("under another's hash is refused and changes nothing", () => {
+    const queries = new PersistedQueries(registered)
+    expect(() => queries.resolve({ hash: one?.id, query: '{ stolen }' })).toThrow(code('INVALID_INPUT'))
+    expect(() => queries.resolve({ hash: hashOf('{ d }'), query: '{ stolen }' })).toThrow(code('INVALID_INPUT'))
+    expect(queries.resolve({ hash: one?.id })).toBe(one?.body)
+    expect(() => queries.resolve({ hash: hashOf('{ d }') })).toThrow('PersistedQueryNotFound')
   })
 })
 
-describe('where any operation may be asked', () => {
-  test('a text is remembered under its hash', () => {
-    const queries = new PersistedQueries(registered)
-    const text = '{ c }'
-    expect(() => queries.find(byHash(hashOf(text)), 'any')).toThrow('PersistedQueryNotFound')
-    queries.find(byHash(hashOf(text), text), 'any')
-    expect(queries.find(byHash(hashOf(text)), 'any')).toEqual({ text, isRegistered: false })
+describe('a request names its document', () => {
+  const hash = 'a'.repeat(64)
+
+  test.each<[string, object, object]>([
+    ['by text', { query: '{ a }' }, { query: '{ a }', hash: undefined }],
+    ['by hash, as Apollo has it', byHash(hash), { query: undefined, hash }],
+    ['by hash and text', byHash(hash, '{ a }'), { query: '{ a }', hash }],
+    ['by documentId', { documentId: `sha256:${hash.toUpperCase()}` }, { query: undefined, hash }],
+  ])('%s', (_how, body, named) => {
+    expect(readGraphqlRequest(body)).toMatchObject(named)
   })
 
-  test("a text under another's hash is refused and changes nothing", () => {
-    const queries = new PersistedQueries(registered)
-    expect(() => queries.find(byHash(one?.id, '{ stolen }'), 'any')).toThrow(code('INVALID_INPUT'))
-    expect(() => queries.find(byHash(hashOf('{ d }'), '{ stolen }'), 'any')).toThrow(code('INVALID_INPUT'))
-    expect(queries.find(byHash(one?.id), 'any').text).toBe(one?.body)
-    expect(() => queries.find(byHash(hashOf('{ d }')), 'any')).toThrow('PersistedQueryNotFound')
-  })
-
-  test.each<[string, object]>([
+  test.each<[string, unknown]>([
     ['nothing', {}],
     ['an empty text', { query: '' }],
     ['a text that is none', { query: ['{ a }'] }],
     ['a hash that is none', byHash('abc')],
     ['a hash that is a number', byHash(1)],
-    ['another version', { extensions: { persistedQuery: { version: 2, sha256Hash: 'a'.repeat(64) } } }],
-  ])('%s is INVALID_INPUT', (_what, request) => {
-    expect(() => new PersistedQueries(registered).find(request, 'any')).toThrow(code('INVALID_INPUT'))
+    ['another version', { extensions: { persistedQuery: { version: 2, sha256Hash: hash } } }],
+    ['a list of requests', [{ query: '{ a }' }]],
+  ])('%s is INVALID_INPUT', (_what, body) => {
+    expect(() => readGraphqlRequest(body)).toThrow(code('INVALID_INPUT'))
+  })
+})
+
+describe('admission', () => {
+  const schema = buildSchema('type Query { a: Int b: Int }')
+  const ask = (policy: AdmissionPolicy, query: string, kind: 'user' | 'staff' = 'user') => {
+    const context = { caller: { kind } } as GatewayContext
+    makeAdmission(registered, policy)(
+      { schema, document: parse(query), operationName: undefined, variables: {} },
+      context,
+    )
+  }
+
+  test('lets a registered operation pass, however it is laid out', () => {
+    ask('registered', 'query One { a }')
+    ask('registered', 'query   One  # as I like it\n { a }')
+  })
+
+  test('refuses another under its name, and any other, unless staff ask or anything may be asked', () => {
+    for (const query of ['query One { a b }', '{ a }', 'query Two { a }']) {
+      expect(() => ask('registered', query)).toThrow(code('FORBIDDEN'))
+      ask('registered', query, 'staff')
+      ask('any', query)
+    }
+  })
+
+  test('keeps staff within the limits too', () => {
+    const query = `{ ${Array.from({ length: 100 }, (_, n) => `x${n}: a`).join(' ')} }`
+    expect(() => ask('registered', query, 'staff')).toThrow(code('LIMIT_REACHED'))
+  })
+
+  test('takes no time over a deep document under a registered name', () => {
+    const startedAt = performance.now()
+    expect(() => ask('registered', `query One ${'{ a '.repeat(1_200)}${'}'.repeat(1_200)}`)).toThrow(code('FORBIDDEN'))
+    expect(performance.now() - startedAt).toBeLessThan(500)
   })
 })
