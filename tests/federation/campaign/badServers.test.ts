@@ -126,7 +126,7 @@ test('a password comes from the vault; a wrong one disconnects the mailbox, and 
     mkdirSync(path.join(vault, 'mailboxes'), { recursive: true })
     writeFileSync(path.join(vault, 'mailboxes/rival'), `${password}\n`)
   }
-  setPassword('wrong')
+  setPassword('tr0ub4dor')
   await oltp.query(`UPDATE email_accounts SET vault_key_path = 'mailboxes/rival' WHERE id = $1`, [mailbox?.id])
   const { RIVAL } = await import('../../support/graph.ts')
   expect((await platform.ask(LAUNCH, { id: rival.campaignId }, RIVAL)).errors).toBeUndefined()
@@ -134,7 +134,7 @@ test('a password comes from the vault; a wrong one disconnects the mailbox, and 
     (await oltp.query('SELECT status, paused_reason FROM email_accounts WHERE id = $1', [mailbox?.id])).rows[0]
   const disconnected = await eventually(mailboxStatus, ({ status }) => status === 'disconnected', 40_000)
   expect(disconnected.paused_reason).toContain('535')
-  expect(disconnected.paused_reason).not.toContain('wrong ')
+  expect(disconnected.paused_reason).not.toContain('tr0ub4dor')
   expect(strict.taken).toEqual([])
 
   setPassword(PASSWORD)
