@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { v7 as uuidv7 } from 'uuid'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { makeMail } from '../../support/mails.ts'
-import { answerTo, ingest, leadEmail, messageRow, sendMail } from './inboxMails.ts'
+import { answerTo, ingest, leadEmail, messageRow, sendMail, withoutRelay } from './inboxMails.ts'
 import { type OltpTier, startOltpTier, userOf } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
@@ -205,7 +205,7 @@ describe('conversations', () => {
         tier.ask(query, { first }, userOf(demo.tenantId)),
       )
       expect(result.data.conversations.nodes).toHaveLength(first)
-      return statements.length
+      return withoutRelay(statements).length
     }
     for (let n = 0; n < 12; n += 1) {
       const id = await sendMail(tier, demo, { stepId: null })
@@ -312,8 +312,10 @@ describe('marking', () => {
     const ids: string[] = []
     for (let n = 0; n < 20; n += 1) ids.push(await write(`Mail ${n}`))
     await mark('markConversationsRead', { ids })
-    const measure = async (some: string[]) =>
-      (await tier.db.statements.during(() => mark('markConversationsRead', { ids: some }))).statements.length
+    const measure = async (some: string[]) => {
+      const { statements } = await tier.db.statements.during(() => mark('markConversationsRead', { ids: some }))
+      return withoutRelay(statements).length
+    }
     expect(await measure(ids)).toBe(await measure(ids.slice(0, 1)))
   })
 })

@@ -85,6 +85,11 @@ export async function messageRow(tier: OltpTier, id: string) {
   return tier.db.system.inboxMessageRef.findFirstOrThrow({ where: { id } })
 }
 
+/** Statements without the relay's, which looks into the outbox whenever it likes. */
+export function withoutRelay(statements: string[]): string[] {
+  return statements.filter((text) => !/(FROM|UPDATE) outbox_events|set_config/.test(text))
+}
+
 /** What was announced of these messages, in order. */
 export async function eventsOf(tier: OltpTier, workspace: Workspace, ...ids: string[]): Promise<string[]> {
   const events = await tier.announced(workspace.tenantId)
