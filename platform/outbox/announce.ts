@@ -9,19 +9,26 @@ type Announcement = { tenantId: string; correlationId?: string | null }
  * A change of the platform's own is recorded under the platform tenant. Answers the event's id.
  */
 export async function audit(tx: OutboxTransaction, entry: AuditPayload & Announcement): Promise<string> {
-  const { tenantId, correlationId, ...rest } = entry
-  const payload = auditPayload.parse(rest)
-  const [id] = await appendOutbox(tx, [
-    {
-      tenantId,
-      correlationId,
-      aggregateType: payload.resourceType,
-      aggregateId: payload.resourceId,
-      eventType: 'audit.recorded',
-      payload,
-    },
-  ])
+  const [id] = await auditAll(tx, [entry])
   return id as string
+}
+
+/** The same for several at once, in one statement. */
+export function auditAll(tx: OutboxTransaction, entries: readonly (AuditPayload & Announcement)[]): Promise<string[]> {
+  return appendOutbox(
+    tx,
+    entries.map(({ tenantId, correlationId, ...rest }) => {
+      const payload = auditPayload.parse(rest)
+      return {
+        tenantId,
+        correlationId,
+        aggregateType: payload.resourceType,
+        aggregateId: payload.resourceId,
+        eventType: 'audit.recorded',
+        payload,
+      }
+    }),
+  )
 }
 
 /** Tells a user something by way of a job to the content tier, if the caller's transaction commits. Answers the event's id. */

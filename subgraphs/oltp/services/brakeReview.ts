@@ -22,9 +22,15 @@ const CAMPAIGNS = `
 
 // Campaigns' mail gets a new time from the planner; what belongs to none has waited for the mailbox alone.
 const RELEASE = `
-  UPDATE inbox_message_refs SET queued_at = $3, scheduled_at = $3, version = version + 1
-  WHERE tenant_id = $1 AND email_account_id = $2 AND direction = 'outbound' AND status = 'queued' AND campaign_id IS NULL
-  RETURNING id, email_account_id AS "emailAccountId", campaign_id AS "campaignId", scheduled_at AS "scheduledAt", version`
+  WITH waiting AS (
+    SELECT id FROM inbox_message_refs
+    WHERE tenant_id = $1 AND email_account_id = $2 AND direction = 'outbound' AND status = 'queued' AND campaign_id IS NULL
+    ORDER BY id FOR NO KEY UPDATE
+  )
+  UPDATE inbox_message_refs r SET queued_at = $3, scheduled_at = $3, version = r.version + 1
+  FROM waiting WHERE r.tenant_id = $1 AND r.id = waiting.id
+  RETURNING r.id, r.email_account_id AS "emailAccountId", r.campaign_id AS "campaignId",
+    r.scheduled_at AS "scheduledAt", r.version`
 
 type Locked = Pick<EmailAccountRow, 'id' | 'domainId' | 'status' | 'pausedReason'> & Record<string, unknown>
 
@@ -66,7 +72,7 @@ export async function reactivateEmailAccount(
 async function release(tx: Queryable, { id, domainId }: Locked, { at, requestId }: { at: Date; requestId: string }) {
   const { rows: campaigns } = await tx.query<{ id: string }>(CAMPAIGNS, [currentTenant(), domainId])
   const ids = campaigns.map((campaign) => campaign.id)
-  await wakeCampaigns(tx, ids, { at, now: at, requestId })
+  wakeCampaigns(tx, ids, at)
   type Released = Parameters<typeof mailDue>[0]
   const { rows: released } = await tx.query<Released>(RELEASE, [currentTenant(), id, at])
   await appendOutbox(

@@ -9,6 +9,7 @@ import {
   type MailboxFigures,
   MINIMUM_SENT,
 } from './brakeRules.ts'
+import { setPlanTime } from './sending/agenda.ts'
 import { notifyOwners } from './sending/notifyOwners.ts'
 
 /** Mailboxes and campaigns that a brake may stop, held by the transaction. */
@@ -16,10 +17,10 @@ export type HeldBrakes = { mailboxIds: string[]; campaignIds: string[] }
 
 // Locked before they are measured, so that of two transactions with a bounce each the second one sees both.
 const LOCK_MAILBOXES = `
-  SELECT id FROM email_accounts WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL
-    AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`
+  SELECT id, status FROM email_accounts WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL
+  ORDER BY id FOR NO KEY UPDATE`
 const LOCK_CAMPAIGNS = `
-  SELECT id FROM campaigns WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL AND status = 'sending'
+  SELECT id, status FROM campaigns WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL AND status = 'sending'
   ORDER BY id FOR NO KEY UPDATE`
 
 const lately = (column: string, condition = 'true') => `(
@@ -54,7 +55,7 @@ const MEASURE_CAMPAIGNS = `
 const STOP = {
   EmailAccount:
     'UPDATE email_accounts SET status = $3, paused_reason = $4, paused_at = $5 WHERE tenant_id = $1 AND id = $2',
-  Campaign: `UPDATE campaigns SET status = $3, paused_reason = $4, paused_at = $5, next_plan_at = NULL, version = version + 1
+  Campaign: `UPDATE campaigns SET status = $3, paused_reason = $4, paused_at = $5, version = version + 1
     WHERE tenant_id = $1 AND id = $2`,
 }
 
@@ -64,24 +65,28 @@ type Stopped = { kind: keyof typeof STOP; row: Measured; brake: Brake }
 
 /**
  * Holds the mailboxes and campaigns of mails that came back, or that someone complained of, until the transaction ends:
- * before that is recorded, because whoever plans takes a campaign before its leads.
+ * before anything else is, because whoever plans takes them first (see sending/README.md).
+ * @param otherMailboxIds mailboxes that are to be held with them, for another reason
  */
 export async function holdBrakes(
   tx: Queryable,
   messages: readonly { mailbox: { id: string }; campaignId: string | null }[],
+  otherMailboxIds: readonly string[] = [],
 ): Promise<HeldBrakes> {
-  if (messages.length === 0) return { mailboxIds: [], campaignIds: [] }
-  const mailboxIds = messages.map(({ mailbox }) => mailbox.id)
+  const asked = new Set(messages.map(({ mailbox }) => mailbox.id))
+  const mailboxes = await lock(tx, LOCK_MAILBOXES, [...asked, ...otherMailboxIds])
   const campaignIds = messages.flatMap(({ campaignId }) => campaignId ?? [])
-  return {
-    mailboxIds: await lock(tx, LOCK_MAILBOXES, mailboxIds),
-    campaignIds: await lock(tx, LOCK_CAMPAIGNS, campaignIds),
-  }
+  const campaigns = await lock(tx, LOCK_CAMPAIGNS, campaignIds)
+  const isBraked = ({ id, status }: Locked) => asked.has(id) && ['active', 'paused'].includes(status)
+  return { mailboxIds: mailboxes.filter(isBraked).map(({ id }) => id), campaignIds: campaigns.map(({ id }) => id) }
 }
+
+type Locked = { id: string; status: string }
 
 /**
  * Stops mailboxes and campaigns of which too much comes back, in the transaction that has recorded it: each once, with
  * the reason in words, an audit entry, and a notification to the owners and admins. See brakeRules.ts for the limits.
+ * @param tx of `transact`
  * @param at now, by the business clock
  */
 export async function applyBrakes(
@@ -98,6 +103,7 @@ export async function applyBrakes(
   for (const one of stopped) {
     const { kind, row, brake } = one
     await tx.query(STOP[kind], [currentTenant(), row.id, brake.status, brake.reason, at])
+    if (kind === 'Campaign') setPlanTime(tx, row.id, null)
     await tell(tx, one, requestId)
   }
 }
@@ -108,10 +114,9 @@ function judge(kind: Stopped['kind'], row: Measured, brake: Brake | null): Stopp
   return isNews ? [{ kind, row, brake }] : []
 }
 
-async function lock(tx: Queryable, text: string, ids: readonly string[]): Promise<string[]> {
+async function lock(tx: Queryable, text: string, ids: readonly string[]): Promise<Locked[]> {
   if (ids.length === 0) return []
-  const { rows } = await tx.query<{ id: string }>(text, [currentTenant(), [...new Set(ids)]])
-  return rows.map(({ id }) => id)
+  return (await tx.query<Locked>(text, [currentTenant(), [...new Set(ids)]])).rows
 }
 
 async function measure(tx: Queryable, ids: readonly string[], text: string, values: unknown[]): Promise<Measured[]> {

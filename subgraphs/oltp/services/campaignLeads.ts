@@ -7,9 +7,10 @@ import type { Context } from '../context.ts'
 import { getCampaign, lockEditable } from './campaignChanges.ts'
 import { changeAudited } from './changes.ts'
 import { readLeadFilter } from './leads.ts'
-import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import type { CampaignRow } from './rows.ts'
 import { type Enrolled, enrollLeads, MAX_ENROLLED } from './sending/enroll.ts'
+import { lockEnrollments } from './sending/enrollmentChanges.ts'
+import { failQueued } from './sending/failQueued.ts'
 
 /** Leads by their ids, or all that a filter finds; both together are both. */
 export type LeadSelection = { leadIds?: readonly string[] | null; filter?: LeadFilter | null }
@@ -28,14 +29,11 @@ const REMOVE = `
     UPDATE campaign_enrollments e
     SET status = 'stopped', stop_reason = 'removed', ended_at = $4, next_run_at = NULL, version = e.version + 1
     WHERE e.tenant_id = $1 AND e.id IN (SELECT id FROM mailed) AND e.status = 'active' RETURNING e.id
-  ), failed AS (
-    UPDATE inbox_message_refs r
-    SET status = 'failed', failed_at = $4, failure_reason = 'removed_from_campaign', version = r.version + 1
-    WHERE r.tenant_id = $1 AND r.enrollment_id IN (SELECT id FROM mailed) AND r.status = 'queued'
-    RETURNING ${FAILED_MAIL}
   )
-  SELECT (SELECT count(*)::int FROM gone) + (SELECT count(*)::int FROM stopped) AS removed,
-         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS "failedMails"`
+  SELECT (SELECT count(*)::int FROM gone) + (SELECT count(*)::int FROM stopped) AS removed`
+
+const FIND_CHOSEN = `
+  SELECT id FROM campaign_enrollments WHERE tenant_id = $1 AND campaign_id = $2 AND lead_id = ANY($3::uuid[])`
 
 /**
  * Puts leads into a campaign that is not sending; they are written to once it is. A repeat adds nobody twice.
@@ -60,17 +58,16 @@ export async function removeCampaignLeads(context: Context, input: RemoveCampaig
   await eachBatch(context, input, async (leadIds) => {
     removed += await changeAudited(context, async (tx, record) => {
       await lockEditable(tx, campaignId)
-      const values = [currentTenant(), campaignId, leadIds, now()]
-      const { rows } = await tx.query<{ removed: number; failedMails: FailedMail[] }>(REMOVE, values)
-      const { removed: gone, failedMails } = rows[0] ?? { removed: 0, failedMails: [] }
-      await giveBackPromises(tx, failedMails)
+      const at = now()
+      const chosen = await tx.query<{ id: string }>(FIND_CHOSEN, [currentTenant(), campaignId, leadIds])
+      const ids = chosen.rows.map(({ id }) => id)
+      const failed = await failQueued(tx, 'enrollment', { ids, reason: 'removed_from_campaign', at })
+      await lockEnrollments(tx, ids)
+      const { rows } = await tx.query<{ removed: number }>(REMOVE, [currentTenant(), campaignId, leadIds, at])
+      const done = { removed: rows[0]?.removed ?? 0, failed: failed.length }
       const resource = { resourceType: 'Campaign', resourceId: campaignId }
-      await record({
-        action: 'campaign.removeLeads',
-        ...resource,
-        newValues: { removed: gone, failed: failedMails.length },
-      })
-      return gone
+      await record({ action: 'campaign.removeLeads', ...resource, newValues: done })
+      return done.removed
     })
   })
   return { campaign: await getCampaign(context, campaignId), removed }

@@ -11,17 +11,16 @@ import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
-import { appendOutbox } from '#platform/outbox/append.ts'
 import type { Context } from '../context.ts'
 import { getCampaign, type LockedCampaign, lockCampaign } from './campaignChanges.ts'
 import { enrollSelection } from './campaignLeads.ts'
 import { type Act, changeAudited } from './changes.ts'
-import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import { findPreflight } from './preflight.ts'
 import { requireClear } from './preflightFindings.ts'
 import type { CampaignRow } from './rows.ts'
-import { planDue, wakeCampaign } from './sending/agenda.ts'
+import { setPlanTime, wakeCampaign } from './sending/agenda.ts'
 import { startEnrollments } from './sending/enroll.ts'
+import { failQueued } from './sending/failQueued.ts'
 import { updateRow } from './tenantRows.ts'
 import { readOptionalText } from './texts.ts'
 
@@ -39,14 +38,14 @@ const HOLD_PARTS = `
     SELECT s.template_id FROM campaign_sequence_steps s
     WHERE s.tenant_id = $1 AND s.campaign_id = $2 AND s.deleted_at IS NULL) ORDER BY t.id FOR SHARE`
 
-const FAIL_QUEUED = `
-  UPDATE inbox_message_refs r SET status = 'failed', failed_at = $3, failure_reason = 'campaign_cancelled',
-    version = r.version + 1
-  WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'queued' RETURNING ${FAILED_MAIL}`
 const STOP_ENROLLMENTS = `
-  UPDATE campaign_enrollments SET status = 'stopped', stop_reason = 'campaign_cancelled', ended_at = $3,
-    next_run_at = NULL, version = version + 1
-  WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'active'`
+  WITH active AS (
+    SELECT id FROM campaign_enrollments WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'active'
+    ORDER BY id FOR NO KEY UPDATE
+  )
+  UPDATE campaign_enrollments e SET status = 'stopped', stop_reason = 'campaign_cancelled', ended_at = $3,
+    next_run_at = NULL, version = e.version + 1
+  FROM active WHERE e.tenant_id = $1 AND e.id = active.id AND e.status = 'active'`
 
 /**
  * Launches a draft or scheduled campaign for the leads named and those added before. Of several who do it at once one
@@ -90,9 +89,9 @@ export async function scheduleCampaign(context: Context, input: ScheduleCampaign
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, LAUNCHABLE)
     if (looked !== null && before.version !== looked) throw new AppError('CONFLICT', 'the campaign was just edited')
-    const scheduled = { status: at ? 'scheduled' : 'draft', scheduledAt: at, nextPlanAt: at }
+    const scheduled = { status: at ? 'scheduled' : 'draft', scheduledAt: at }
     await updateRow(tx, 'campaigns', id, { ...scheduled, version: before.version + 1 })
-    if (at) await appendOutbox(tx, [planDue(currentTenant(), id, context.requestId, at)])
+    setPlanTime(tx, id, at)
     await record(stateChange('campaign.schedule', before, { status: scheduled.status, scheduledAt: at }))
   })
   return getCampaign(context, id)
@@ -107,8 +106,9 @@ export async function pauseCampaign(context: Context, input: PauseCampaignInput)
   const reason = readOptionalText(input.reason, 'reason', MAX_REASON_LENGTH)
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['sending'])
-    const paused = { status: 'paused', pausedReason: reason ?? 'paused by a person', pausedAt: now(), nextPlanAt: null }
+    const paused = { status: 'paused', pausedReason: reason ?? 'paused by a person', pausedAt: now() }
     await updateRow(tx, 'campaigns', id, { ...paused, version: before.version + 1 })
+    setPlanTime(tx, id, null)
     await record(stateChange('campaign.pause', before, { status: 'paused', pausedReason: paused.pausedReason }))
   })
   return getCampaign(context, id)
@@ -122,11 +122,11 @@ export async function cancelCampaign(context: Context, input: CancelCampaignInpu
   const id = readId(input.campaignId, 'campaignId')
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['draft', 'scheduled', 'sending', 'paused'])
-    await updateRow(tx, 'campaigns', id, { status: 'cancelled', nextPlanAt: null, version: before.version + 1 })
-    const values = [currentTenant(), id, now()]
-    const { rowCount: stopped } = await tx.query(STOP_ENROLLMENTS, values)
-    const { rows: failed } = await tx.query<FailedMail>(FAIL_QUEUED, values)
-    await giveBackPromises(tx, failed)
+    await updateRow(tx, 'campaigns', id, { status: 'cancelled', version: before.version + 1 })
+    const at = now()
+    const failed = await failQueued(tx, 'campaign', { ids: [id], reason: 'campaign_cancelled', at })
+    const { rowCount: stopped } = await tx.query(STOP_ENROLLMENTS, [currentTenant(), id, at])
+    setPlanTime(tx, id, null)
     await record(stateChange('campaign.cancel', before, { status: 'cancelled', stopped, failed: failed.length }))
   })
   return getCampaign(context, id)
@@ -152,7 +152,7 @@ async function startSending(context: Context, id: string, { from, action, tolera
         version: before.version + 1,
       })
       const started = await startEnrollments(tx, id, at)
-      await wakeCampaign(tx, id, { at, now: at, requestId: context.requestId })
+      wakeCampaign(tx, id, at)
       await record(stateChange(action, before, { status: 'sending', startedLeads: started }))
       return true
     })

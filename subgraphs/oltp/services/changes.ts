@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { v7 as uuidv7 } from 'uuid'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
-import { audit } from '#platform/outbox/announce.ts'
+import { auditAll } from '#platform/outbox/announce.ts'
 import type { Context } from '../context.ts'
 import { makeRepeatable, rememberAnswer } from './idempotency.ts'
+import { transact } from './sending/transact.ts'
 
 /** What a person did, for the audit log, which keeps it for ever: nothing personal, no texts, no secrets. */
 export type Act = {
@@ -25,14 +26,19 @@ const RETRIES = 2
  */
 export async function changeAudited<Result>(
   context: Context,
-  work: (tx: Queryable, record: (act: Act) => Promise<void>) => Promise<Result>,
+  work: (tx: Queryable, record: (...acts: Act[]) => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
-  const { db, caller, relay, requestId } = context
+  const { caller, relay, requestId } = context
   const tenantId = currentTenant()
-  const result = await db.tenantSql.transaction(
+  const result = await transact(
+    context,
     (tx) =>
-      work(tx, async (act) => {
-        await audit(tx, { ...act, tenantId, correlationId: requestId, adminUserId: caller.userId })
+      work(tx, async (...acts) => {
+        const entry = { tenantId, correlationId: requestId, adminUserId: caller.userId }
+        await auditAll(
+          tx,
+          acts.map((act) => ({ ...act, ...entry })),
+        )
       }),
     { retries: RETRIES },
   )

@@ -111,15 +111,8 @@ async function markConversations(
     if (rows.length < ids.length) throw new AppError('NOT_FOUND', 'ids: there is no such conversation')
     for (const { text, values } of statements) await tx.query(text, [currentTenant(), ids, ...values])
     const changed = rows.filter((row) => row[field] !== value)
-    for (const { id } of changed) {
-      await record({
-        action,
-        resourceType: 'Conversation',
-        resourceId: id,
-        oldValues: { [field]: !value },
-        newValues: { [field]: value },
-      })
-    }
+    const values = { oldValues: { [field]: !value }, newValues: { [field]: value } }
+    await record(...changed.map(({ id }) => ({ action, resourceType: 'Conversation', resourceId: id, ...values })))
   })
   return loadAll(ids, context.loaders.conversations)
 }
@@ -146,10 +139,9 @@ export async function markMessagesRead(context: Context, input: MarkMessagesRead
     await tx.query(LOCK, [currentTenant(), threadIds])
     const { rows: changed } = await tx.query<{ id: string }>(READ_MESSAGES, [currentTenant(), ids, isRead])
     await tx.query(COUNT_UNREAD, [currentTenant(), threadIds])
-    for (const { id } of changed) {
-      const values = { oldValues: { isRead: !isRead }, newValues: { isRead } }
-      await record({ action: 'message.markRead', resourceType: 'InboxMessageRef', resourceId: id, ...values })
-    }
+    const values = { oldValues: { isRead: !isRead }, newValues: { isRead } }
+    const act = { action: 'message.markRead', resourceType: 'InboxMessageRef', ...values }
+    await record(...changed.map(({ id }) => ({ ...act, resourceId: id })))
   })
   return loadAll(ids, context.loaders.messages)
 }

@@ -127,7 +127,7 @@ export async function verifyDomain(context: Context, { domainId }: VerifyDomainI
     const verifiedAt = isVerified ? (before.verifiedAt ?? now()) : null
     await updateRow(tx, 'domains', id, { ...setUp?.columns, dnsRecords: records, verificationStatus, verifiedAt })
     if (isVerified && before.verificationStatus !== 'verified') {
-      await wakeCampaignsOfDomain(tx, id, context.requestId)
+      await wakeCampaignsOfDomain(tx, id)
     }
     await record({
       action: 'domain.verify',

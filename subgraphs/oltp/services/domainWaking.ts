@@ -7,13 +7,12 @@ const FIND_SENDING = `
   SELECT c.id FROM campaigns c JOIN domains d ON d.tenant_id = c.tenant_id AND d.company_id = c.company_id
   WHERE c.tenant_id = $1 AND d.id = $2 AND c.status = 'sending' AND c.deleted_at IS NULL`
 
-/** Has the campaigns that may write from a domain be planned anew: it, or a mailbox of it, can do more than before. */
-export async function wakeCampaignsOfDomain(tx: Queryable, domainId: string, requestId: string): Promise<void> {
+/** Has the campaigns that may write from a domain be planned anew, at the end of the transaction: it, or a mailbox of it, can do more. */
+export async function wakeCampaignsOfDomain(tx: Queryable, domainId: string): Promise<void> {
   const { rows } = await tx.query<{ id: string }>(FIND_SENDING, [currentTenant(), domainId])
-  const at = now()
-  await wakeCampaigns(
+  wakeCampaigns(
     tx,
     rows.map(({ id }) => id),
-    { at, now: at, requestId },
+    now(),
   )
 }

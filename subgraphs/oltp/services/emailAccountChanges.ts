@@ -23,6 +23,9 @@ import { readEmail } from './leadInput.ts'
 import { readServer } from './mailServerInput.ts'
 import { requireRoom } from './planLimits.ts'
 import type { EmailAccountRow } from './rows.ts'
+import { MAILBOX_DELETED } from './sending/decideSend.ts'
+import { failQueued } from './sending/failQueued.ts'
+import { planAgain } from './sending/planAgain.ts'
 import { insertRow, lockRow, updateRow } from './tenantRows.ts'
 import { readOptionalText } from './texts.ts'
 
@@ -121,7 +124,7 @@ export async function updateEmailAccount(context: Context, input: UpdateEmailAcc
       vaultKeyPath: await replaceSecrets(context, before, secrets),
       ...(isRevived && { status: 'active', pausedReason: null, pausedAt: null }),
     })
-    if (isRevived) await wakeCampaignsOfDomain(tx, domainId, context.requestId)
+    if (isRevived) await wakeCampaignsOfDomain(tx, domainId)
     const { oldValues, newValues } = diff(auditable({ ...before, ...servers }), auditable(after))
     const passwords = Object.entries(secrets).flatMap(([name, secret]) => (secret === undefined ? [] : [name]))
     await record({
@@ -136,7 +139,8 @@ export async function updateEmailAccount(context: Context, input: UpdateEmailAcc
 }
 
 /**
- * Deletes a mailbox and its passwords. Its mails stay.
+ * Deletes a mailbox and its passwords. Its mails stay; what is queued does not leave: campaigns' leads get it from another
+ * mailbox.
  * @throws AppError NOT_FOUND; CONFLICT while a step of a scheduled or sending campaign names it
  */
 export async function deleteEmailAccount(context: Context, input: DeleteEmailAccountInput): Promise<string> {
@@ -147,8 +151,12 @@ export async function deleteEmailAccount(context: Context, input: DeleteEmailAcc
     if (rows.length > 0) {
       throw new AppError('CONFLICT', 'emailAccountId: a campaign that is scheduled or sending sends from this mailbox')
     }
-    await updateRow(tx, 'email_accounts', id, { deletedAt: now(), status: 'disconnected' })
-    await record({ action: 'emailAccount.delete', resourceType: 'EmailAccount', resourceId: id })
+    const at = now()
+    await updateRow(tx, 'email_accounts', id, { deletedAt: at, status: 'disconnected' })
+    const failed = await failQueued(tx, 'mailbox', { ids: [id], reason: MAILBOX_DELETED, at })
+    await planAgain(tx, failed, at)
+    const newValues = { failedMails: failed.length }
+    await record({ action: 'emailAccount.delete', resourceType: 'EmailAccount', resourceId: id, newValues })
     return vaultKeyPath === secretPathOf(id) ? vaultKeyPath : null
   })
   if (path) await forgetSecrets(context, path)

@@ -67,7 +67,7 @@ async function changeMailbox(
     const newValues = change(before)
     await updateRow(tx, 'email_accounts', id, newValues)
     // Campaigns plan again: there may be more room than there was, or less.
-    await wakeCampaignsOfDomain(tx, before.domainId, context.requestId)
+    await wakeCampaignsOfDomain(tx, before.domainId)
     const names = Object.keys(newValues).filter((name) => name in before) as (keyof LockedMailbox)[]
     const oldValues = Object.fromEntries(names.map((name) => [name, before[name]]))
     await record({ action, resourceType: 'EmailAccount', resourceId: id, oldValues, newValues })

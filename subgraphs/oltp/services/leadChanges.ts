@@ -7,9 +7,10 @@ import { readId } from '#platform/graph/ids.ts'
 import type { Context } from '../context.ts'
 import { changeAudited, createOnce, diff, pickGiven } from './changes.ts'
 import { type LeadValues, readLead } from './leadInput.ts'
-import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import { requireRoom } from './planLimits.ts'
 import type { LeadRow } from './rows.ts'
+import { failQueued } from './sending/failQueued.ts'
+import { holdLeads } from './sending/holdLeads.ts'
 import { planLeadAgain } from './sending/planAgain.ts'
 import { suppress } from './suppressions.ts'
 import { insertRow, isTaken, lockRow, updateRow } from './tenantRows.ts'
@@ -18,14 +19,10 @@ import { insertRow, isTaken, lockRow, updateRow } from './tenantRows.ts'
 
 const FIELDS = ['email', 'name', 'company', 'title', 'custom'] as const
 
-const END = `
-  WITH stopped AS (
-    UPDATE campaign_enrollments
-    SET status = 'stopped', stop_reason = 'lead_deleted', ended_at = $3, next_run_at = NULL, version = version + 1
-    WHERE tenant_id = $1 AND lead_id = $2 AND status = 'active')
-  UPDATE inbox_message_refs r
-  SET status = 'failed', failed_at = $3, failure_reason = 'lead_deleted', version = r.version + 1
-  WHERE r.tenant_id = $1 AND r.lead_id = $2 AND r.status = 'queued' RETURNING ${FAILED_MAIL}`
+const STOP = `
+  UPDATE campaign_enrollments
+  SET status = 'stopped', stop_reason = 'lead_deleted', ended_at = $3, next_run_at = NULL, version = version + 1
+  WHERE tenant_id = $1 AND lead_id = $2 AND status = 'active'`
 
 /**
  * Creates a lead.
@@ -53,13 +50,15 @@ export async function updateLead(context: Context, input: UpdateLeadInput): Prom
   const { leadId, ...given } = input
   const id = readId(leadId, 'leadId')
   await changeAudited(context, async (tx, record) => {
+    // Mail and enrollments before the lead: the order in which sending takes them.
+    if (given.email != null) await holdLeads(tx, { leadIds: [id] })
     const before = await lockLead(tx, id)
     const after = readLead({ ...before, ...pickGiven(given) })
     await updateRow(tx, 'leads', id, after).catch((error: unknown) => {
       throw isTaken(error) ? emailIsTaken() : error
     })
     const { names: changed } = diff(before, after)
-    const anew = { reason: 'address_changed', at: now(), requestId: context.requestId }
+    const anew = { reason: 'address_changed', at: now() }
     const plannedAgain = changed.includes('email') ? await planLeadAgain(tx, id, anew) : 0
     const newValues = { changed, ...(plannedAgain > 0 && { plannedAgain }) }
     await record({ action: 'lead.update', resourceType: 'Lead', resourceId: id, newValues })
@@ -74,10 +73,12 @@ export async function updateLead(context: Context, input: UpdateLeadInput): Prom
 export async function deleteLead(context: Context, { leadId }: DeleteLeadInput): Promise<string> {
   const id = readId(leadId, 'leadId')
   await changeAudited(context, async (tx, record) => {
+    await holdLeads(tx, { leadIds: [id] })
     await lockLead(tx, id)
-    const { rows: failed } = await tx.query<FailedMail>(END, [currentTenant(), id, now()])
-    await giveBackPromises(tx, failed)
-    await updateRow(tx, 'leads', id, { deletedAt: now() })
+    const at = now()
+    await failQueued(tx, 'lead', { ids: [id], reason: 'lead_deleted', at })
+    await tx.query(STOP, [currentTenant(), id, at])
+    await updateRow(tx, 'leads', id, { deletedAt: at })
     await record({ action: 'lead.delete', resourceType: 'Lead', resourceId: id })
   })
   context.loaders.leads.clear(id)
@@ -92,6 +93,7 @@ export async function deleteLead(context: Context, { leadId }: DeleteLeadInput):
 export async function unsubscribeLead(context: Context, { leadId }: UnsubscribeLeadInput): Promise<LeadRow> {
   const id = readId(leadId, 'leadId')
   await changeAudited(context, async (tx, record) => {
+    await holdLeads(tx, { leadIds: [id] })
     const { email } = await lockLead(tx, id)
     const { stopped, failed } = await suppress(tx, [{ email, reason: 'unsubscribe', at: now() }])
     await record({

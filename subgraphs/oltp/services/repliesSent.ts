@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { ReplyAttachmentInput, ReplyInput } from '#graphql/oltp'
 import { now } from '#platform/clock.ts'
-import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
@@ -13,6 +12,7 @@ import { dedupKey, type RawMail, readRawMail } from './mailFlow/rawMail.ts'
 import { composeMail, type MailAttachment, messageIdOf } from './rendering/composeMail.ts'
 import { type AnsweredMail, type AnswerHeaders, findAnsweredMail, findAnswerHeaders } from './repliesTo.ts'
 import type { MessageRow } from './rows.ts'
+import { holdSender, requireActive } from './sending/holdSender.ts'
 import { insertQueuedMails, mailDue, type QueuedMail } from './sending/queuedMail.ts'
 import { readBody } from './texts.ts'
 
@@ -22,8 +22,8 @@ const MAX_FILENAME_LENGTH = 200
 
 /**
  * Answers a mail by the way that campaigns' mail goes: its content is stored, a reference in the conversation is queued
- * and announced in one transaction, a worker sends it. It heeds no cap or window, but the mailbox has to be active and
- * nobody is answered who has complained. Repeating an `idempotencyKey` answers the first reply again.
+ * and announced in one transaction, a worker sends it. It heeds no cap or window, but the mailbox has to be active on a
+ * verified domain and nobody is answered who has complained. Repeating an `idempotencyKey` answers the first reply again.
  * @throws AppError NOT_FOUND for an unknown conversation or message; INVALID_INPUT; CONFLICT for a mailbox that cannot
  *         send, someone who complained, a mail of ours, or a key used with another input; LIMIT_REACHED for a mail too
  *         large; UNAVAILABLE when the content tier is away: nothing is written then
@@ -65,7 +65,7 @@ export async function reply(context: Context, input: ReplyInput): Promise<Messag
   const written = await changeAudited(context, async (tx, record) => {
     const known = request && (await rememberAnswer(tx, request, { id }))
     if (known) return known.id
-    await requireActive(tx, answered.emailAccountId)
+    await holdSender(tx, answered.emailAccountId)
     await insertQueuedMails(tx, [row])
     if (attachments.length > 0) await tx.query(HAS_ATTACHMENTS, [currentTenant(), id])
     await appendOutbox(tx, [mailDue(row, requestId)])
@@ -77,8 +77,6 @@ export async function reply(context: Context, input: ReplyInput): Promise<Messag
 }
 
 const HAS_ATTACHMENTS = 'UPDATE inbox_message_refs SET has_attachments = true WHERE tenant_id = $1 AND id = $2'
-const HOLD_MAILBOX = `
-  SELECT status FROM email_accounts WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE`
 
 function readAsked({ conversationId, messageId }: ReplyInput) {
   if ((conversationId == null) === (messageId == null)) {
@@ -104,20 +102,12 @@ function readAttachment({ filename, mimeType, content }: ReplyAttachmentInput): 
   return { filename: name, ...(mimeType != null && { contentType: mimeType }), content: bytes }
 }
 
-function requireAnswerable({ direction, fromEmail, hasComplained, mailboxStatus, pausedReason }: AnsweredMail): void {
+function requireAnswerable(mail: AnsweredMail): void {
+  const { direction, fromEmail, hasComplained, mailboxStatus, isVerified, pausedReason } = mail
   if (direction !== 'inbound') throw new AppError('CONFLICT', 'the message is one of ours: answer one that came in')
   if (!fromEmail) throw new AppError('CONFLICT', 'the message does not say who sent it')
   if (hasComplained) throw new AppError('CONFLICT', 'who sent it has complained of our mail and is not written to')
-  if (mailboxStatus !== 'active') throw inactive(mailboxStatus, pausedReason)
-}
-
-async function requireActive(tx: Queryable, emailAccountId: string): Promise<void> {
-  const { rows } = await tx.query<{ status: string }>(HOLD_MAILBOX, [currentTenant(), emailAccountId])
-  if (rows[0]?.status !== 'active') throw inactive(rows[0]?.status ?? 'deleted', null)
-}
-
-function inactive(status: string, reason: string | null): AppError {
-  return new AppError('CONFLICT', `the mailbox is ${status}${reason ? `: ${reason}` : ''}`)
+  requireActive({ status: mailboxStatus, isVerified, pausedReason })
 }
 
 function answerSubject(subject: string | null): string {

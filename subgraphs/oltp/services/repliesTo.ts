@@ -18,6 +18,8 @@ export type AnsweredMail = {
   mailboxEmail: string
   displayName: string | null
   mailboxStatus: string
+  /** Its domain is. */
+  isVerified: boolean
   pausedReason: string | null
 }
 
@@ -25,7 +27,9 @@ const COLUMNS = `
   r.id, r.thread_id AS "threadId", r.lead_id AS "leadId", r.direction, r.from_email AS "fromEmail", r.subject,
   r.rfc822_message_id AS "rfc822MessageId", r.content_storage_key AS "contentStorageKey",
   ${hasComplained('r.from_email', 'r.lead_id')} AS "hasComplained", a.id AS "emailAccountId", a.email AS "mailboxEmail",
-  a.display_name AS "displayName", a.status AS "mailboxStatus", a.paused_reason AS "pausedReason"`
+  a.display_name AS "displayName", a.status AS "mailboxStatus",
+  (SELECT d.verification_status = 'verified' FROM domains d WHERE d.tenant_id = a.tenant_id AND d.id = a.domain_id)
+    AS "isVerified", a.paused_reason AS "pausedReason"`
 const MAILBOX =
   'JOIN email_accounts a ON a.tenant_id = r.tenant_id AND a.id = r.email_account_id AND a.deleted_at IS NULL'
 

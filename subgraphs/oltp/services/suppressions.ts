@@ -12,8 +12,9 @@ import { changeAudited } from './changes.ts'
 import { findAnswer, makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { readDomain, readEmail } from './leadInput.ts'
 import { filterPeriod, NEWEST_FIRST, type PageInput } from './lists.ts'
-import { FAILED_MAIL, type FailedMail, giveBackPromises } from './mailPromises.ts'
 import type { SuppressionRow } from './rows.ts'
+import { giveBack, MAIL_PLACE, type MailPlace } from './sending/failQueued.ts'
+import { holdLeads } from './sending/holdLeads.ts'
 import { areLive } from './tenantRows.ts'
 import { filterText } from './texts.ts'
 
@@ -85,12 +86,12 @@ const suppressText = (leads: string) => `
     UPDATE inbox_message_refs r
     SET status = 'failed', failed_at = lead.at, failure_reason = lead.word, version = r.version + 1
     FROM lead WHERE r.tenant_id = $1 AND r.lead_id = lead.id AND r.status = 'queued' AND ${isWithin('r.campaign_id')}
-    RETURNING ${FAILED_MAIL}
+    RETURNING ${MAIL_PLACE}
   )
   SELECT (SELECT coalesce(array_agg(id), '{}') FROM added) AS "suppressionIds",
          (SELECT coalesce(array_agg(DISTINCT id), '{}') FROM lead) AS "leadIds",
-         (SELECT count(*)::int FROM stopped) AS stopped, 
-         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS "failedMails"`
+         (SELECT count(*)::int FROM stopped) AS stopped,
+         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS failed`
 
 const SUPPRESS = { name: 'suppress', text: suppressText(BY_EMAIL) }
 const SUPPRESS_WITH_DOMAINS = {
@@ -103,23 +104,34 @@ const FIND = `
   WHERE tenant_id = $1 AND (email = $2 OR domain = $3) AND company_id IS NOT DISTINCT FROM $4::uuid`
 
 /**
- * Has the tenant in scope never write to these again, in the caller's transaction and one statement, however many:
- * suppressions are written, the leads' state says so, their enrollments end and their queued mail fails, told by
+ * Has the tenant in scope never write to these again, in the caller's transaction and a fixed number of statements,
+ * however many: suppressions are written, the leads' state says so, their enrollments end and their queued mail fails, told by
  * `unsubscribed`, `bounced`, `complained` or `suppressed`. Known ones change nothing, but end what has begun since.
- * Announcing it (an email event, an audit entry) is the caller's.
+ * What was promised for the mail is given back. Announcing it (an email event, an audit entry) is the caller's.
+ * @param tx of `transact`
  */
 export async function suppress(tx: Queryable, targets: readonly Suppressing[]): Promise<Suppressed> {
   if (targets.length === 0) return { suppressionIds: [], leadIds: [], stopped: 0, failed: 0 }
   const rows = targets.map((target) => ({ ...target, suppressionId: uuidv7() }))
   // Whom a domain stands for is found by looking through the tenant's leads: only when one is named.
   const statement = targets.some(({ domain }) => domain != null) ? SUPPRESS_WITH_DOMAINS : SUPPRESS
-  type Row = Omit<Suppressed, 'failed'> & { failedMails: FailedMail[] }
-  const result = await tx.query<Row>(statement, [currentTenant(), JSON.stringify(rows)])
+  await holdLeads(tx, {
+    emails: targets.flatMap(({ email }) => email ?? []),
+    domains: targets.flatMap(({ domain }) => domain ?? []),
+  })
+  type Failed = Omit<MailPlace, 'scheduledAt'> & { scheduledAt: string | null }
+  type Done = Omit<Suppressed, 'failed'> & { failed: Failed[] }
+  const result = await tx.query<Done>(statement, [currentTenant(), JSON.stringify(rows)])
   const [done] = result.rows
   if (!done) throw new Error('suppress answered nothing')
-  const { failedMails, ...others } = done
-  await giveBackPromises(tx, failedMails)
-  return { ...others, failed: failedMails.length }
+  await giveBack(
+    tx,
+    done.failed.map(({ scheduledAt, ...place }) => ({
+      ...place,
+      scheduledAt: scheduledAt ? new Date(scheduledAt) : null,
+    })),
+  )
+  return { ...done, failed: done.failed.length }
 }
 
 /**

@@ -18,24 +18,24 @@ import { type MailFacts, renderParts } from './rendering/renderMail.ts'
 import type { TemplateText } from './rendering/templateText.ts'
 import { type LeadFacts, sampleScope } from './rendering/variables.ts'
 import type { MessageRow, UserRow } from './rows.ts'
+import { holdSender, requireActive, type Sender } from './sending/holdSender.ts'
 import { insertQueuedMails, mailDue, type QueuedMail } from './sending/queuedMail.ts'
 
 /** What is tested, and which mailbox it names. */
 type Tested = { text: TemplateText; emailAccountId: string | null }
 
-type Sender = { id: string; email: string; displayName: string | null; status: string; companyName: string }
+type TestSender = Sender & { id: string; email: string; displayName: string | null; companyName: string }
 
 // The one named, else the oldest that can send.
 const FIND_SENDER = `
-  SELECT a.id, a.email, a.display_name AS "displayName", a.status, c.name AS "companyName"
+  SELECT a.id, a.email, a.display_name AS "displayName", a.status, c.name AS "companyName",
+    d.verification_status = 'verified' AS "isVerified"
   FROM email_accounts a
   JOIN domains d ON d.tenant_id = a.tenant_id AND d.id = a.domain_id
   JOIN companies c ON c.tenant_id = d.tenant_id AND c.id = d.company_id
-  WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND (a.id = $2 OR $2::uuid IS NULL AND a.status = 'active')
+  WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND (a.id = $2 OR $2::uuid IS NULL AND a.status = 'active'
+    AND d.verification_status = 'verified' AND d.deleted_at IS NULL)
   ORDER BY a.created_at, a.id LIMIT 1`
-
-const HOLD_SENDER = `
-  SELECT status FROM email_accounts WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE`
 
 /**
  * Sends a template, or what a step sends, to the asker's own address, by the way that campaigns' mail goes. It belongs to no
@@ -84,8 +84,7 @@ export async function sendTest(context: Context, input: SendTestInput): Promise<
   const written = await changeAudited(context, async (tx, record) => {
     const known = request && (await rememberAnswer(tx, request, { id }))
     if (known) return known.id
-    const { rows } = await tx.query<{ status: string }>(HOLD_SENDER, [currentTenant(), sender.id])
-    requireActive(rows[0]?.status ?? 'deleted')
+    await holdSender(tx, sender.id)
     await insertQueuedMails(tx, [row])
     await appendOutbox(tx, [mailDue(row, requestId)])
     const newValues = { templateId: input.templateId ?? null, stepId: input.stepId ?? null, emailAccountId: sender.id }
@@ -118,8 +117,8 @@ async function findTested({ loaders }: Context, input: SendTestInput): Promise<T
   return { text, emailAccountId: step?.emailAccountId ?? null }
 }
 
-async function getSender(sql: Queryable, emailAccountId: string | null): Promise<Sender> {
-  const { rows } = await sql.query<Sender>({ name: 'test_sender', text: FIND_SENDER }, [
+async function getSender(sql: Queryable, emailAccountId: string | null): Promise<TestSender> {
+  const { rows } = await sql.query<TestSender>({ name: 'test_sender', text: FIND_SENDER }, [
     currentTenant(),
     emailAccountId,
   ])
@@ -128,12 +127,8 @@ async function getSender(sql: Queryable, emailAccountId: string | null): Promise
     throw new AppError('NOT_FOUND', 'emailAccountId: there is no such mailbox')
   }
   if (!sender) throw new AppError('CONFLICT', 'no mailbox can send')
-  requireActive(sender.status)
+  requireActive(sender)
   return sender
-}
-
-function requireActive(status: string): void {
-  if (status !== 'active') throw new AppError('CONFLICT', `the mailbox is ${status}`)
 }
 
 async function getLeadFacts({ loaders }: Context, leadId: string): Promise<LeadFacts> {

@@ -28,6 +28,9 @@ const FINISH = `mutation FinishSending($mails: [FinishedMailInput!]!) {
 
 type FinishAnswer = { status: string; stale: boolean }
 
+/** What may go well the next time: the tier is away, or its transaction was undone once too often. */
+const MAY_PASS = new Set(['UNAVAILABLE', 'INTERNAL'])
+
 const MAILS_PER_CALL = 100
 const FINISH_PAUSE_MS = 500
 
@@ -67,7 +70,7 @@ export class MailSender {
 
   /**
    * Sends one mail and has its outcome written; answers what it is then. What became of it is told until it is heard:
-   * nobody else knows. Only an aborted signal ends that.
+   * nobody else knows. Only an aborted signal ends that, or an answer that says it is told wrongly.
    */
   async send(mail: MailToSend, signal: AbortSignal): Promise<FinishAnswer & { outcome: SendOutcome }> {
     const ended = await this.#attempt(mail)
@@ -109,7 +112,7 @@ export class MailSender {
       try {
         return await this.#endings.submit('all', ended)
       } catch (error) {
-        if (signal.aborted || !(error instanceof AppError) || error.code !== 'UNAVAILABLE') throw error
+        if (signal.aborted || !(error instanceof AppError) || !MAY_PASS.has(error.code)) throw error
         await new Promise((resolve) => setTimeout(resolve, FINISH_PAUSE_MS))
       }
     }

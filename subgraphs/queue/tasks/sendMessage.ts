@@ -35,7 +35,7 @@ export const sendMessage = defineTask({
   async run(items, { services, signal }) {
     // The job's tenant counts, whatever its payload says.
     const mails = items.map(({ job, payload }) => ({
-      ...{ tenantId: job.tenantId, messageId: payload.messageId, isRepeat: job.attempt > 1 },
+      ...{ tenantId: job.tenantId, messageId: payload.messageId, jobId: job.id, isRepeat: job.attempt > 1 },
     }))
     const { beginSending } = await services.oltp.request<{ beginSending: Begun[] }>(BEGIN, { mails })
     const texts = await readTexts(services, beginSending)

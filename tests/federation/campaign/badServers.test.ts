@@ -113,7 +113,7 @@ test('servers that refuse, put off, hang, hang up and say nothing spoil their ow
     const address = `${word}@customers.example`
     expect(sandbox.ledger.read(address).recipients[address]?.repeats ?? 0).toBe(0)
   }
-  await oltp.query(`UPDATE campaigns SET status = 'cancelled', next_plan_at = NULL WHERE id = $1`, [demo.campaignId])
+  await oltp.query(`UPDATE campaigns SET status = 'cancelled' WHERE id = $1`, [demo.campaignId])
 }, 180_000)
 
 test('a password comes from the vault; a wrong one disconnects the mailbox, and the right one sends what waited', async () => {
@@ -139,7 +139,7 @@ test('a password comes from the vault; a wrong one disconnects the mailbox, and 
 
   setPassword(PASSWORD)
   await oltp.query(`UPDATE email_accounts SET status = 'active', paused_reason = NULL WHERE id = $1`, [mailbox?.id])
-  await oltp.query('UPDATE campaigns SET next_plan_at = now() WHERE id = $1', [rival.campaignId])
+  await oltp.query('UPDATE campaign_agenda SET next_plan_at = now() WHERE campaign_id = $1', [rival.campaignId])
   await platform.tierClient('oltp').request('mutation { announceDuePlans }')
   await eventually(
     async () => strict.taken.length,

@@ -61,7 +61,7 @@ async function plansAnnounced(workspace: Workspace) {
 
 async function agendaOf({ tenantId, campaignId }: Workspace) {
   const { rows } = await tier.db.systemSql.query(
-    'SELECT next_plan_at FROM campaign_agenda WHERE tenant_id = $1 AND campaign_id = $2',
+    'SELECT next_plan_at FROM campaign_agenda WHERE tenant_id = $1 AND campaign_id = $2 AND next_plan_at IS NOT NULL',
     [tenantId, campaignId],
   )
   return rows.map((row: { next_plan_at: Date }) => row.next_plan_at)

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { v7 as uuidv7 } from 'uuid'
 import { countStatements } from '#platform/database/statementCount.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
-import { type Answer, applyAnswers } from '../../../subgraphs/oltp/services/mailFlow/answers.ts'
+import { type Answer, applyAnswers, holdAnswered } from '../../../subgraphs/oltp/services/mailFlow/answers.ts'
+import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'
 import { makeBounce, makeMail } from '../../support/mails.ts'
 import {
   answerTo,
@@ -152,7 +153,12 @@ test('two answers at once, of each kind, cost as many statements as one', async 
     for (const kind of kinds) for (let n = 0; n < count; n += 1) answers.push(await answer(kind))
     const about = { timezone: 'UTC', requestId: 'test' }
     const { result, statements } = await countStatements(tier.db, () =>
-      runAsTenant(demo.tenantId, () => tier.db.tenantSql.transaction((tx) => applyAnswers(tx, answers, about))),
+      runAsTenant(demo.tenantId, () =>
+        transact({ db: tier.db, requestId: 'test' }, async (tx) => {
+          const meanings = answers.map(({ meaning }) => meaning)
+          return applyAnswers(tx, answers, await holdAnswered(tx, meanings), about)
+        }),
+      ),
     )
     expect(result.filter(({ eventType }) => eventType === 'email.replied')).toHaveLength(count)
     return withoutRelay(statements).length

@@ -4,6 +4,7 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes.ts'
 import { findPlacement } from '../../../subgraphs/oltp/services/mailFlow/placement.ts'
 import { settleDelivered } from '../../../subgraphs/oltp/services/mailFlow/settleDelivered.ts'
+import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'
 import { type OltpTier, startOltpTier, userOf } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
@@ -155,7 +156,7 @@ test('brakes and settling look at what came of mail lately, not at all mail', as
   await expectFrugal(
     () =>
       runAsTenant(demo.tenantId, () =>
-        tier.db.tenantSql.transaction(async (tx) => {
+        transact({ db: tier.db, requestId: 'test' }, async (tx) => {
           const held = await holdBrakes(tx, [message])
           await applyBrakes(tx, held, { at: new Date(), requestId: 'test' })
         }),

@@ -142,7 +142,9 @@ describe('reply', () => {
     const message = await reply({ conversationId: id })
     const begin = `mutation ($input: BeginSendingInput!) { beginSending(input: $input) { outcome reason } }`
     const mails = [{ tenantId, messageId: message.id }]
-    expect((await tier.ask(begin, { input: { mails } }, SERVICE)).data.beginSending).toEqual([{ outcome: 'SEND', reason: null }])
+    expect((await tier.ask(begin, { input: { mails } }, SERVICE)).data.beginSending).toEqual([
+      { outcome: 'SEND', reason: null },
+    ])
 
     await ingest(tier, demo, makeComplaint({ original: messageIdOf(id, demo), recipient: null }))
     expect((await reply({ conversationId: id })).code).toBe('CONFLICT')

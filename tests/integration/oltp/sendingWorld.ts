@@ -80,7 +80,12 @@ export async function makeSendingWorld(tier: OltpTier, parts: WorldParts = {}): 
 export async function launch(tier: OltpTier, { tenantId, campaignId }: Named, at: Date): Promise<void> {
   const where = [tenantId, campaignId, at]
   await tier.db.systemSql.query(
-    `UPDATE campaigns SET status = 'sending', started_at = $3, next_plan_at = $3 WHERE tenant_id = $1 AND id = $2`,
+    `UPDATE campaigns SET status = 'sending', started_at = $3 WHERE tenant_id = $1 AND id = $2`,
+    where,
+  )
+  await tier.db.systemSql.query(
+    `INSERT INTO campaign_agenda (tenant_id, campaign_id, next_plan_at, wake_count) VALUES ($1, $2, $3, 1)
+     ON CONFLICT (tenant_id, campaign_id) DO UPDATE SET next_plan_at = $3`,
     where,
   )
   await tier.db.systemSql.query(
@@ -134,8 +139,9 @@ export async function begin(
   tenantId: string,
   messageIds: string[],
   isRepeat = false,
+  jobId: string | null = null,
 ): Promise<Begun[]> {
-  const mails = messageIds.map((messageId) => ({ tenantId, messageId, isRepeat }))
+  const mails = messageIds.map((messageId) => ({ tenantId, messageId, jobId, isRepeat }))
   const { data, errors } = await tier.ask(BEGIN, { input: { mails } }, WORKER)
   if (errors) throw new Error(JSON.stringify(errors))
   return data.beginSending
@@ -194,6 +200,14 @@ export async function budgetsOf(tier: OltpTier, tenantId: string) {
 
 export function enrollmentsOf(tier: OltpTier, tenantId: string) {
   return tier.db.system.campaignEnrollment.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })
+}
+
+/** When the planner is to look at a campaign, and how often it was called at once. */
+export function agendaOf(tier: OltpTier, { tenantId, campaignId }: Named) {
+  return tier.db.system.campaignAgenda.findFirst({
+    where: { tenantId, campaignId },
+    select: { nextPlanAt: true, wakeCount: true },
+  })
 }
 
 /** What was promised of a tenant's address on a day, and what left by it. */

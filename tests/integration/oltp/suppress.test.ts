@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'
 import { type Suppressing, suppress } from '../../../subgraphs/oltp/services/suppressions.ts'
 import { type OltpTier, startOltpTier } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => tier?.stop())
 
 function suppressIn({ tenantId }: Workspace, targets: Suppressing[]) {
-  return runAsTenant(tenantId, () => tier.db.tenantSql.transaction((tx) => suppress(tx, targets)))
+  return runAsTenant(tenantId, () => transact({ db: tier.db, requestId: 'test' }, (tx) => suppress(tx, targets)))
 }
 
 /** A mail of the workspace's campaign to its lead that has not left, and one that has. */

@@ -9,7 +9,7 @@ export async function restoreWorkspace({ oltp }: Owners, plan: Plan, status: 'dr
     await restore(`UPDATE ${table} SET deleted_at = NULL WHERE tenant_id = $1 AND deleted_at IS NOT NULL`)
   }
   await restore(
-    `UPDATE campaigns SET status = $3, archived_at = NULL, scheduled_at = NULL, next_plan_at = NULL
+    `UPDATE campaigns SET status = $3, archived_at = NULL, scheduled_at = NULL
      WHERE tenant_id = $1 AND id = $2`,
     campaignId,
     status,

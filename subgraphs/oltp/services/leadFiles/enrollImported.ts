@@ -21,15 +21,10 @@ export async function findCampaignState(tx: Queryable, id: string): Promise<Camp
   return { id, companyId: campaign.companyId, isSending: campaign.status === 'sending' }
 }
 
-/** Puts leads into the campaign; if it sends, their first step is due at once. */
-export async function enrollImported(
-  tx: Queryable,
-  campaign: CampaignState,
-  leadIds: readonly string[],
-  requestId: string,
-) {
+/** Puts leads into the campaign; if it sends, their first step is due at once. In a transaction of `transact`. */
+export async function enrollImported(tx: Queryable, campaign: CampaignState, leadIds: readonly string[]) {
   if (leadIds.length === 0) return
   const at = now()
   const { enrolled } = await enrollLeads(tx, campaign.id, leadIds, { dueAt: campaign.isSending ? at : null, at })
-  if (enrolled > 0 && campaign.isSending) await wakeCampaign(tx, campaign.id, { at, now: at, requestId })
+  if (enrolled > 0 && campaign.isSending) wakeCampaign(tx, campaign.id, at)
 }

@@ -5,6 +5,7 @@ import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
 import type { Context } from '../../context.ts'
 import { findRoom } from '../planLimits.ts'
+import { transact } from '../sending/transact.ts'
 import { enrollImported, findCampaignState } from './enrollImported.ts'
 import { FileProblem } from './fileProblem.ts'
 import { type AcceptedRow, type FileRow, type ReadRows, readRows } from './importedRows.ts'
@@ -63,7 +64,7 @@ export async function importRows(context: Context, batch: RowBatch): Promise<Bat
   const importId = readId(batch.importId, 'importId')
   if (batch.rows.length > MAX_ROWS) throw new AppError('LIMIT_REACHED', `rows: at most ${MAX_ROWS} at a time`)
   const work = (tx: Queryable) => writeBatch(tx, { ...batch, importId }, context.requestId)
-  const outcome = await context.db.tenantSql.transaction(work, { retries: 2 })
+  const outcome = await transact(context, work, { retries: 2 })
   if (outcome.status !== 'running') context.relay.wake()
   return outcome
 }
@@ -80,7 +81,7 @@ async function writeBatch(tx: Queryable, batch: RowBatch, requestId: string): Pr
     const emailColumn = columns.findIndex((column) => column !== null && 'field' in column && column.field === 'email')
     if (lastRow <= rowCount) return { status, rowCount, emailColumn }
     if (firstRow !== rowCount + 1) throw new AppError('CONFLICT', `firstRow: the next row is ${rowCount + 1}`)
-    const { problem, endedAt } = await writeRows(tx, { batch, locked, columns, requestId })
+    const { problem, endedAt } = await writeRows(tx, { batch, locked, columns })
     if (!problem) return { status, rowCount: lastRow, emailColumn }
     await endImport(tx, { importId, requestedBy, problem, requestId })
     return { status: 'failed', rowCount: endedAt, emailColumn }
@@ -92,9 +93,9 @@ async function writeBatch(tx: Queryable, batch: RowBatch, requestId: string): Pr
   }
 }
 
-type BatchWork = { batch: RowBatch; locked: LockedImport; columns: Columns; requestId: string }
+type BatchWork = { batch: RowBatch; locked: LockedImport; columns: Columns }
 
-async function writeRows(tx: Queryable, { batch, locked, columns, requestId }: BatchWork) {
+async function writeRows(tx: Queryable, { batch, locked, columns }: BatchWork) {
   const { importId, updateExisting, lastRow } = batch
   const campaign = locked.campaignId === null ? null : await findCampaignState(tx, locked.campaignId)
   const read = readRows(columns, batch.rows)
@@ -119,7 +120,7 @@ async function writeRows(tx: Queryable, { batch, locked, columns, requestId }: B
   await writeProblems(tx, importId, { problems, before: locked.errorCount })
   if (campaign) {
     const present = within(plan.present).map(({ id }) => id)
-    await enrollImported(tx, campaign, [...madeIds, ...present], requestId)
+    await enrollImported(tx, campaign, [...madeIds, ...present])
   }
   const counts = {
     created: madeIds.length,

@@ -1,14 +1,16 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
-import { applyBrakes, holdBrakes } from '../brakes.ts'
+import { applyBrakes, type HeldBrakes, holdBrakes } from '../brakes.ts'
 import { lockLeavingLeads } from '../leadFarewells.ts'
+import { holdLeads } from '../sending/holdLeads.ts'
 import { type Suppressing, suppress } from '../suppressions.ts'
 import { type BouncedMail, recordBounces } from './bounces.ts'
 import { makeEmailEvent } from './emailEvents.ts'
 import type { Meaning } from './meaning.ts'
 import type { AnsweredMessage } from './placement.ts'
 import { recordReplies } from './replies.ts'
+import { settleUnknown } from './settleUnknown.ts'
 
 /** A meaning, the inbound message that has it, and when it came. */
 export type Answer = { meaning: Meaning; messageId: string; at: Date }
@@ -16,22 +18,37 @@ export type Answer = { meaning: Meaning; messageId: string; at: Date }
 /** Of whom an event tells: the tenant's timezone, and the request that it belongs to. */
 export type About = { timezone: string; requestId: string }
 
+/** Holds what the brakes may stop by answers; before anything is written, since everybody takes that first. */
+export function holdAnswered(tx: Queryable, meanings: readonly Meaning[]): Promise<HeldBrakes> {
+  const bad = meanings.filter(({ kind }) => kind === 'bounce' || kind === 'complaint')
+  return holdBrakes(
+    tx,
+    bad.map(({ message }) => message),
+  )
+}
+
 /**
  * Has inbound mails take their effect on the mails that they answer, in the transaction in which they are written and in
  * a fixed number of statements, however many: replies and reports change those mails, end enrollments, suppress
  * addresses and pull brakes. Each happens once, however often it is told. Answers the events to announce.
+ * @param tx of `transact`
+ * @param held what brakes may stop, held before anything was written: see `holdAnswered`
  */
 export async function applyAnswers(
   tx: Queryable,
   answers: readonly Answer[],
+  held: HeldBrakes,
   about: About,
 ): Promise<OutboxEventInput[]> {
   const of = (...kinds: Meaning['kind'][]) => answers.filter(({ meaning }) => kinds.includes(meaning.kind))
-  const held = await holdBrakes(
-    tx,
-    of('bounce', 'complaint').map(({ meaning }) => meaning.message),
-  )
+  const messages = answers.map(({ meaning }) => meaning.message)
+  await holdLeads(tx, {
+    messageIds: messages.map(({ id }) => id),
+    leadIds: messages.flatMap(({ leadId }) => leadId ?? []),
+    emails: messages.flatMap(({ toEmail }) => toEmail ?? []),
+  })
   const events = [
+    ...(await settleUnknown(tx, messages, about)),
     ...(await recordReplies(tx, of('reply').map(readTarget), about)),
     ...(await recordDeliveries(tx, of('delivery').map(readTarget), about)),
     ...(await recordBounces(tx, of('bounce').map(readBounce), about)),

@@ -4,8 +4,9 @@ import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { appendOutbox, type OutboxEventInput } from '#platform/outbox/append.ts'
+import type { HeldBrakes } from '../brakes.ts'
 import type { MessageRow } from '../rows.ts'
-import { type Answer, applyAnswers } from './answers.ts'
+import { type Answer, applyAnswers, holdAnswered } from './answers.ts'
 import { makeEmailEvent } from './emailEvents.ts'
 import { type Meaning, readMeaning } from './meaning.ts'
 import { insertMessages, makeMessageRow, type readMailColumns } from './messageRows.ts'
@@ -62,14 +63,20 @@ export function makeInboundMail(
 /**
  * Writes and announces mails of the tenant in scope, in the caller's transaction. A mail that its mailbox has already is
  * left as it is; a concurrent writer of the same mail is waited for. Answers one outcome per mail, in their order.
+ * @param tx of `transact`
  * @throws AppError CONFLICT when a mail is being removed meanwhile
  */
 export async function writeInbound(tx: Queryable, mails: readonly InboundMail[]): Promise<Outcome[]> {
+  // First what whoever plans takes first: writing the answers takes their threads, then come leads (see sending/README.md).
+  const held = await holdAnswered(
+    tx,
+    mails.flatMap(({ meaning }) => meaning ?? []),
+  )
   // In one order whoever writes: two transactions that share mails then wait for each other instead of deadlocking.
   const ordered = mails.map(({ message }) => message).sort((a, b) => (a.dedupKey < b.dedupKey ? -1 : 1))
   const written = await insertMessages(tx, ordered)
   const fresh = mails.filter(({ message }) => written.has(message.id))
-  if (fresh.length > 0) await announce(tx, fresh)
+  if (fresh.length > 0) await announce(tx, fresh, held)
   const known = await findKnown(
     tx,
     ordered.filter(({ id }) => !written.has(id)),
@@ -82,7 +89,7 @@ export async function writeInbound(tx: Queryable, mails: readonly InboundMail[])
   })
 }
 
-async function announce(tx: Queryable, fresh: readonly InboundMail[]): Promise<void> {
+async function announce(tx: Queryable, fresh: readonly InboundMail[], held: HeldBrakes): Promise<void> {
   const events: OutboxEventInput[] = fresh.map(({ message, placement: { mailbox }, timezone, requestId }) =>
     makeEmailEvent({ eventType: 'received', at: message.createdAt, message, mailbox, timezone, requestId }),
   )
@@ -90,7 +97,7 @@ async function announce(tx: Queryable, fresh: readonly InboundMail[]): Promise<v
     meaning ? [{ meaning, messageId: message.id, at: message.createdAt }] : [],
   )
   const [{ timezone, requestId }] = fresh as [InboundMail]
-  if (answers.length > 0) events.push(...(await applyAnswers(tx, answers, { timezone, requestId })))
+  if (answers.length > 0) events.push(...(await applyAnswers(tx, answers, held, { timezone, requestId })))
   await appendOutbox(tx, events)
 }
 

@@ -7,6 +7,7 @@ import type { IncomingContext } from '../../context.ts'
 import { findAnswer, makeRepeatable, type RepeatableRequest, rememberAnswer } from '../idempotency.ts'
 import { findUnsubscribedRef } from '../rendering/unsubscribeMail.ts'
 import type { MessageRow } from '../rows.ts'
+import { transact } from '../sending/transact.ts'
 import { type InboundMail, makeInboundMail, type Outcome, writeInbound } from './inbound.ts'
 import { answeredMessageIds, ownReferenceIds } from './messageIds.ts'
 import { readMailColumns } from './messageRows.ts'
@@ -56,14 +57,14 @@ export async function ingestMessage(
 
   const inbound = makeInboundMail(mail, columns, placement, { timezone: readiness.timezone, requestId })
   const { message } = inbound
-  const outcome = request ? await writeOnce(db, request, inbound) : await mailGroups.write(tenantId, inbound)
+  const outcome = request ? await writeOnce(context, request, inbound) : await mailGroups.write(tenantId, inbound)
   relay.wake()
   if (outcome.messageId === message.id) return { message, duplicate: outcome.duplicate }
   return loadOutcome(context, outcome)
 }
 
 /** Writes a mail in the transaction in which its answer is remembered under the client's key. */
-function writeOnce(db: IncomingContext['db'], request: RepeatableRequest, inbound: InboundMail): Promise<Outcome> {
+function writeOnce(context: IncomingContext, request: RepeatableRequest, inbound: InboundMail): Promise<Outcome> {
   const write = async (tx: Queryable): Promise<Outcome> => {
     const [written] = await writeInbound(tx, [inbound])
     if (!written) throw new AppError('INTERNAL', 'no outcome for the mail')
@@ -72,7 +73,7 @@ function writeOnce(db: IncomingContext['db'], request: RepeatableRequest, inboun
     if (repeated && !written.duplicate) throw new AppError('CONFLICT', 'idempotencyKey: is in use; try again')
     return repeated ?? written
   }
-  return db.tenantSql.transaction(write, { retries: 2 })
+  return transact(context, write, { retries: 2 })
 }
 
 /** What a mail may be an answer to. */

@@ -4,6 +4,7 @@ import { AppError } from '#platform/errors.ts'
 import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 import { GroupCommit } from '#platform/groupCommit.ts'
 import type { Database } from '../../database.ts'
+import { transact } from '../sending/transact.ts'
 import { type InboundMail, type Outcome, writeInbound } from './inbound.ts'
 import type { RawMail } from './rawMail.ts'
 import { type StoredMail, storeMails } from './storedMail.ts'
@@ -37,7 +38,9 @@ export function makeMailGroups(db: Database, content: ServiceClient): MailGroups
     maxItems: MAILS_PER_GROUP,
     isEverybodys: isAway,
     run: (tenantId, mails) =>
-      runAsTenant(tenantId, () => db.tenantSql.transaction((tx) => writeInbound(tx, mails), { retries: 2 })),
+      runAsTenant(tenantId, () =>
+        transact({ db, requestId: mails[0]?.requestId ?? '' }, (tx) => writeInbound(tx, mails), { retries: 2 }),
+      ),
   })
   return {
     store: (tenantId, mail) => storing.submit(tenantId, mail),

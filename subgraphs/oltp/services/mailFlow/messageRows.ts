@@ -55,6 +55,7 @@ export function makeMessageRow(
     sendingStartedAt: null,
     acceptWindowAt: null,
     sendAttempts: 0,
+    sendingJobId: null,
     smtpResponse: null,
     sentAt: null,
     deliveredAt: null,

@@ -1,6 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
+import { giveBack, MAIL_PLACE, type MailPlace } from '../sending/failQueued.ts'
 import type { About } from './answers.ts'
 import { makeEmailEvent } from './emailEvents.ts'
 import type { AnsweredMessage } from './placement.ts'
@@ -37,13 +38,16 @@ const RECORD = `
     SET status = 'failed', failed_at = told.at, failure_reason = 'replied', version = r.version + 1
     FROM told WHERE r.tenant_id = $1 AND r.lead_id = told."leadId" AND r.campaign_id = told."campaignId"
       AND r.status = 'queued' AND r.direction = 'outbound'
+    RETURNING ${MAIL_PLACE}
   )
-  SELECT * FROM marked`
+  SELECT (SELECT coalesce(jsonb_agg(marked), '[]') FROM marked) AS marked,
+         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS failed`
 
 /**
- * Records that persons have answered campaigns' mails, in the caller's transaction and one statement: the mails are
- * replied, the leads' enrollments end, their queued mail of the campaign fails with the reason `replied`. Only the first
- * answer to a mail is announced. Answers the events.
+ * Records that persons have answered campaigns' mails, in the caller's transaction and a fixed number of statements: the
+ * mails are replied, the leads' enrollments end, their queued mail of the campaign fails with the reason `replied` and what
+ * was promised for it is given back. Only the first answer to a mail is announced. Answers the events.
+ * @param tx of `transact`, which holds the leads
  */
 export async function recordReplies(
   tx: Queryable,
@@ -54,11 +58,17 @@ export async function recordReplies(
   const byId = new Map(replies.map((reply) => [reply.message.id, reply]))
   const rows = [...byId.values()].map(({ message: { id, campaignId, leadId }, at }) => ({ id, campaignId, leadId, at }))
   type Marked = { id: string; version: number; isArrival: boolean }
-  const marked = await tx.query<Marked>({ name: 'record_replies', text: RECORD }, [
+  type Failed = Omit<MailPlace, 'scheduledAt'> & { scheduledAt: string | null }
+  const recorded = await tx.query<{ marked: Marked[]; failed: Failed[] }>({ name: 'record_replies', text: RECORD }, [
     currentTenant(),
     JSON.stringify(rows),
   ])
-  return marked.rows.flatMap(({ id, version, isArrival }) => {
+  const { marked = [], failed = [] } = recorded.rows[0] ?? {}
+  await giveBack(
+    tx,
+    failed.map(({ scheduledAt, ...place }) => ({ ...place, scheduledAt: scheduledAt ? new Date(scheduledAt) : null })),
+  )
+  return marked.flatMap(({ id, version, isArrival }) => {
     const { message, at } = byId.get(id) ?? {}
     if (!message || !at) return []
     const { mailbox } = message

@@ -8,7 +8,8 @@ import { MAX_SENDING } from './begin.ts'
 
 export type Attempt = { tenantId: string; messageId: string; attempt: number }
 
-// A lead that answered, or a person who paused, since the mail was taken up: it is not too late yet.
+// A lead that answered, a person who paused campaign or mailbox, a day that has ended since the mail was taken up: it is
+// not too late yet.
 const OPEN = `
   UPDATE inbox_message_refs r SET accept_window_at = $4, version = r.version + 1
   FROM unnest($2::uuid[], $3::int[]) AS a (id, attempt)
@@ -17,13 +18,18 @@ const OPEN = `
     AND (r.enrollment_id IS NULL OR EXISTS (
       SELECT FROM campaign_enrollments e WHERE e.tenant_id = $1 AND e.id = r.enrollment_id AND e.status = 'active'))
     AND (r.campaign_id IS NULL OR EXISTS (
-      SELECT FROM campaigns c WHERE c.tenant_id = $1 AND c.id = r.campaign_id AND c.status = 'sending'))
+      SELECT FROM campaigns c JOIN tenants t ON t.id = c.tenant_id
+      WHERE c.tenant_id = $1 AND c.id = r.campaign_id AND c.status = 'sending'
+        AND (r.scheduled_at AT TIME ZONE t.timezone)::date = ($4::timestamptz AT TIME ZONE t.timezone)::date
+        AND (r.scheduled_at AT TIME ZONE 'UTC')::date = ($4::timestamptz AT TIME ZONE 'UTC')::date))
+    AND EXISTS (SELECT FROM email_accounts a WHERE a.tenant_id = $1 AND a.id = r.email_account_id
+      AND a.status = 'active' AND a.deleted_at IS NULL)
   RETURNING r.id`
 
 /**
  * Notes that the other servers are ready for the text of these mails. From here until the answer nobody can know whether
  * they have it, so a mail that is lost in between is never sent again. Answers, in order, which attempts may go on: one
- * that was overtaken, or whose lead or campaign has stopped meanwhile, must hang up without the text.
+ * that was overtaken, or whose lead, campaign, mailbox or day has ended meanwhile, must hang up without the text.
  * @throws AppError LIMIT_REACHED above 100; INVALID_INPUT for an id that is none
  */
 export async function openAcceptWindows({ db }: Context, attempts: readonly Attempt[]): Promise<boolean[]> {

@@ -5,21 +5,21 @@ import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
 import { groupBy } from '#platform/grouping.ts'
 import type { Context } from '../../context.ts'
+import { localDay } from '../mailFlow/localDay.ts'
 import { advanceEnrollments, type PassedMail } from './advance.ts'
 import { wakeCampaigns } from './agenda.ts'
 import { allocate } from './allocate.ts'
-import { type BudgetChange, type BudgetKey, type Budgets, changeBudgets, lockBudgets } from './budgets.ts'
-import {
-  budgetKeys,
-  type CampaignFacts,
-  findCampaignFacts,
-  findPlannedSteps,
-  findSendingMailboxes,
-} from './campaignFacts.ts'
-import { decideSend, type SendFacts, type SendVerdict } from './decideSend.ts'
+import { type BudgetChange, type BudgetKey, type Budgets, changeBudgets, lockBudgets, nameOf } from './budgets.ts'
+import { budgetKeys, findCampaignFacts, findPlannedSteps, findSendingMailboxes } from './campaignFacts.ts'
+import { decideSend, MAILBOX_DELETED, type SendFacts, type SendVerdict } from './decideSend.ts'
 import { type EarlierMail, findEarlierMails } from './dueEnrollments.ts'
+import { endingOf } from './ending.ts'
+import { lockEnrollments } from './enrollmentChanges.ts'
+import type { MailPlace } from './failQueued.ts'
 import { type LeavingMail, lockLeavingMails } from './leavingMails.ts'
+import { planAgain } from './planAgain.ts'
 import { makeRooms } from './rooms.ts'
+import { transact } from './transact.ts'
 import { recordUnknown } from './unknownOutcome.ts'
 
 /** Mails of one call. */
@@ -28,7 +28,9 @@ export const MAX_SENDING = 100
 export type MailName = {
   tenantId: string
   messageId: string
-  /** Whether an earlier attempt of the same job ended without saying how: then its mail may be taken over. */
+  /** The job that sends it, */
+  jobId?: string | null
+  /** and whether an earlier attempt of it ended without saying how: then the mail may be taken over that it had begun. */
   isRepeat?: boolean | null
 }
 
@@ -60,15 +62,16 @@ export type SendingOrder = {
  */
 export async function beginSending(context: Context, mails: readonly MailName[]): Promise<BegunMail[]> {
   if (mails.length > MAX_SENDING) throw new AppError('LIMIT_REACHED', `mails: at most ${MAX_SENDING} at a time`)
-  const asked = mails.map(({ tenantId, messageId, isRepeat }) => ({
+  const asked = mails.map(({ tenantId, messageId, jobId, isRepeat }) => ({
     tenantId: readId(tenantId, 'tenantId'),
     messageId: readId(messageId, 'messageId'),
+    jobId: jobId == null ? null : readId(jobId, 'jobId'),
     isRepeat: isRepeat ?? false,
   }))
   const begun = new Map<string, BegunMail>()
   for (const [tenantId, own] of groupBy(asked, (mail) => mail.tenantId)) {
-    const repeats = new Map(own.map(({ messageId, isRepeat }) => [messageId, isRepeat]))
-    const answers = await runAsTenant(tenantId, () => beginForTenant(context, repeats))
+    const jobs = new Map(own.map(({ messageId, jobId, isRepeat }) => [messageId, { jobId, isRepeat }]))
+    const answers = await runAsTenant(tenantId, () => beginForTenant(context, jobs))
     for (const mail of answers) begun.set(mail.messageId, mail)
   }
   context.relay.wake()
@@ -78,24 +81,35 @@ export async function beginSending(context: Context, mails: readonly MailName[])
   })
 }
 
-type Decided = { facts: SendFacts; verdict: SendVerdict }
+type Decided = { facts: SendFacts; verdict: SendVerdict; jobId: string | null }
+type SendingJob = { jobId: string | null; isRepeat: boolean }
 
-function beginForTenant({ db, requestId, log }: Context, repeats: ReadonlyMap<string, boolean>): Promise<BegunMail[]> {
+function beginForTenant(context: Context, jobs: ReadonlyMap<string, SendingJob>): Promise<BegunMail[]> {
+  const { requestId, log } = context
   const work = async (tx: Queryable): Promise<BegunMail[]> => {
     const at = now()
-    const mails = await lockLeavingMails(tx, [...repeats.keys()])
-    const decided = (await findSendFacts(tx, mails)).map((facts) => {
-      return { facts, verdict: decideSend(facts, at, repeats.get(facts.mail.id) ?? false) }
+    const mails = await lockLeavingMails(tx, [...jobs.keys()])
+    const decided = (await findSendFacts(tx, mails)).map((facts): Decided => {
+      const { jobId, isRepeat } = jobs.get(facts.mail.id) as SendingJob
+      // Another job of the same mail says nothing about the one that is at it.
+      const isGone = isRepeat && facts.mail.sendingJobId === jobId
+      return { facts, jobId, verdict: decideSend(facts, at, isGone) }
     })
+    await lockEnrollments(tx, distinct(decided.flatMap(enrollmentEnding)).sort())
     await takeDay(tx, decided, at)
     await writeVerdicts(tx, decided, at)
-    await advanceEnrollments(tx, decided.flatMap(passedBy), { at, requestId })
-    await announce(tx, decided, { at, requestId })
+    await advanceEnrollments(tx, decided.flatMap(passedBy), at)
+    await planAgain(tx, decided.filter(isOrphan).map(placeOf), at)
+    wakeCampaigns(
+      tx,
+      decided.filter(isForPlanner).flatMap(({ facts }) => facts.campaign?.id ?? []),
+      at,
+    )
     const unknown = decided.filter(({ verdict }) => verdict.kind === 'unknown').map(({ facts }) => facts.mail)
     await recordUnknown(tx, unknown, { at, requestId, log })
     return decided.map(describeBegun)
   }
-  return db.tenantSql.transaction(work, { retries: 3 })
+  return transact(context, work, { retries: 3 })
 }
 
 /** All that decides about mails, in four statements for any number of them. */
@@ -120,51 +134,77 @@ export async function findSendFacts(sql: Queryable, mails: readonly LeavingMail[
 async function takeDay(tx: Queryable, decided: Decided[], at: Date): Promise<void> {
   // A mail that is begun again was counted when it was begun first.
   const counted = decided.filter(({ facts, verdict }) => verdict.kind === 'send' && facts.mail.status === 'queued')
-  if (counted.length === 0 && !decided.some(({ verdict }) => verdict.kind === 'drop')) return
-  const keys = decided.flatMap(({ facts }) => keysOf(facts, facts.mail.scheduledAt ?? at))
-  const budgets = await lockBudgets(tx, keys)
-  for (const [, ofCampaign] of groupBy(counted, ({ facts }) => facts.campaign?.id ?? null)) {
-    const campaign = ofCampaign[0]?.facts.campaign
-    if (campaign) holdOverCap(campaign, ofCampaign, { budgets, at })
-  }
+  const changing = decided.filter((one) => counted.includes(one) || countsAnew(one))
+  if (changing.length === 0) return
+  const dayOf = ({ mail }: SendFacts) => mail.scheduledAt ?? at
+  const budgets = await lockBudgets(
+    tx,
+    changing.flatMap(({ facts }) => keysOf(facts, dayOf(facts))),
+  )
+  holdOverCap(counted, { budgets, at })
   await changeBudgets(
     tx,
-    decided.flatMap(({ facts, verdict }): BudgetChange[] => {
-      const day = facts.mail.scheduledAt ?? at
+    changing.flatMap(({ facts, verdict }): BudgetChange[] => {
       const isNew = facts.mail.status === 'queued'
-      if (verdict.kind === 'send')
-        return isNew ? keysOf(facts, day).map((key) => ({ ...key, reserved: 0, sent: 1 })) : []
-      if (verdict.kind !== 'drop') return []
-      return keysOf(facts, day).map((key) => ({ ...key, reserved: -1, sent: isNew ? 0 : -1 }))
+      const change = (reserved: number, sent: number) =>
+        keysOf(facts, dayOf(facts)).map((key) => ({ ...key, reserved, sent }))
+      if (verdict.kind === 'send') return isNew ? change(0, 1) : []
+      if (verdict.kind === 'hold') return isNew ? [] : change(0, -1)
+      // What belongs to no campaign was promised nothing.
+      return verdict.kind === 'drop' ? change(facts.mail.campaignId === null ? 0 : -1, isNew ? 0 : -1) : []
     }),
   )
-}
-
-function holdOverCap(campaign: CampaignFacts, mails: Decided[], { budgets, at }: { budgets: Budgets; at: Date }): void {
-  const mailboxes = [
-    ...new Map(
-      mails.flatMap(({ facts }) => (facts.mailbox ? [[facts.mailbox.id, facts.mailbox] as const] : [])),
-    ).values(),
-  ]
-  // The same limits as when it was planned, counted by what has begun to leave.
-  const begun: Budgets = { of: (key) => ({ reserved: budgets.of(key).sent, sent: 0 }) }
-  const tomorrow = new Date(at.getTime() + 86_400_000)
-  const rooms = makeRooms(campaign, mailboxes, { budgets: begun, loads: new Map(), span: { from: at, to: tomorrow } })
-  for (const id of rooms.shared.addresses.keys()) rooms.shared.addresses.set(id, Number.POSITIVE_INFINITY)
-  const places = allocate(
-    mails.map(({ facts }) => ({ mailboxId: facts.mail.emailAccountId })),
-    rooms.mailboxes,
-    rooms.shared,
-  )
-  for (const [index, decision] of mails.entries()) {
-    if (!places[index]?.mailbox) decision.verdict = { kind: 'hold', reason: 'day_passed' }
+  const { addresses } = endingOf(tx)
+  for (const { facts, verdict } of changing) {
+    const addressId = facts.mail.smtpIpAddressId
+    if (verdict.kind !== 'drop' || !addressId) continue
+    addresses.push({ addressId, day: localDay(dayOf(facts), 'UTC'), reserved: -1, sent: 0 })
   }
 }
 
-/** The budgets a mail counts in; one of no campaign only in its mailbox's. */
-export function keysOf({ campaign, mailbox }: SendFacts, at: Date): BudgetKey[] {
-  if (!mailbox) return []
-  return budgetKeys(campaign, mailbox, at)
+/** Whether a mail that does not leave was promised or counted something. */
+function countsAnew({ facts, verdict }: Decided): boolean {
+  return verdict.kind === 'drop' || (verdict.kind === 'hold' && facts.mail.status === 'sending')
+}
+
+/** Holds what passes a limit of the day, counted by what has begun to leave, in this call too. */
+function holdOverCap(counted: readonly Decided[], { budgets, at }: { budgets: Budgets; at: Date }): void {
+  const taken = new Map<string, number>()
+  const take = ({ facts }: Decided) => {
+    for (const key of keysOf(facts, facts.mail.scheduledAt ?? at)) {
+      taken.set(nameOf(key), (taken.get(nameOf(key)) ?? 0) + 1)
+    }
+  }
+  const begun: Budgets = {
+    of: (key) => ({ reserved: budgets.of(key).sent + (taken.get(nameOf(key)) ?? 0), sent: 0 }),
+  }
+  // What a person writes is held by no cap, but takes of the mailbox's day.
+  for (const one of counted) if (!one.facts.campaign) take(one)
+  for (const [, mails] of groupBy(counted, ({ facts }) => facts.campaign?.id ?? null)) {
+    const campaign = mails[0]?.facts.campaign
+    if (!campaign) continue
+    const mailboxes = new Map(mails.flatMap(({ facts: { mailbox } }) => (mailbox ? [[mailbox.id, mailbox]] : [])))
+    const span = { from: at, to: new Date(at.getTime() + 86_400_000) }
+    const rooms = makeRooms(campaign, [...mailboxes.values()], { budgets: begun, loads: new Map(), span })
+    // Addresses have been promised already.
+    for (const id of rooms.shared.addresses.keys()) rooms.shared.addresses.set(id, Number.POSITIVE_INFINITY)
+    const places = allocate(
+      mails.map(({ facts }) => ({ mailboxId: facts.mail.emailAccountId })),
+      rooms.mailboxes,
+      rooms.shared,
+    )
+    for (const [index, one] of mails.entries()) {
+      if (places[index]?.mailbox) take(one)
+      else one.verdict = { kind: 'hold', reason: 'day_full' }
+    }
+  }
+}
+
+/** The budgets a mail counts in, also one of a mailbox or campaign that is deleted; one of no campaign only in its mailbox's. */
+export function keysOf({ mail, campaign }: Pick<SendFacts, 'mail' | 'campaign'>, at: Date): BudgetKey[] {
+  const mailbox = { id: mail.emailAccountId, domainId: mail.domainId, timezone: mail.timezone }
+  if (mail.campaignId === null) return budgetKeys(null, mailbox, at)
+  return budgetKeys(campaign ?? { id: mail.campaignId, plan: null }, mailbox, at)
 }
 
 const BEGIN = `
@@ -173,29 +213,25 @@ const BEGIN = `
       send_attempts = r.send_attempts + CASE WHEN v.status = 'sending' THEN 1 ELSE 0 END,
       sending_started_at = CASE WHEN v.status = 'sending' THEN $5 ELSE r.sending_started_at END,
       queued_at = CASE WHEN v.status = 'queued' THEN NULL ELSE r.queued_at END,
+      sending_job_id = CASE WHEN v.status = 'sending' THEN v.job_id ELSE r.sending_job_id END,
       failed_at = CASE WHEN v.status = 'failed' THEN $5 END, failure_reason = v.reason
-  FROM unnest($2::uuid[], $3::text[], $4::text[]) AS v (id, status, reason)
+  FROM unnest($2::uuid[], $3::text[], $4::text[], $6::uuid[]) AS v (id, status, reason, job_id)
   WHERE r.tenant_id = $1 AND r.id = v.id`
 
 const STATUS_AFTER = { send: 'sending', hold: 'queued', drop: 'failed', unknown: 'failed' } as const
 
 async function writeVerdicts(tx: Queryable, decided: readonly Decided[], at: Date): Promise<void> {
-  const rows = decided.flatMap(({ facts, verdict }) => {
+  const rows = decided.flatMap(({ facts, verdict, jobId }) => {
     if (verdict.kind === 'done' || verdict.kind === 'busy') return []
     // Its own job comes at its time.
     if (verdict.kind === 'hold' && verdict.reason === 'not_yet') return []
     const reason = verdict.kind === 'unknown' ? 'outcome_unknown' : verdict.kind === 'drop' ? verdict.reason : null
-    return [{ id: facts.mail.id, status: STATUS_AFTER[verdict.kind], reason }]
+    return [{ id: facts.mail.id, status: STATUS_AFTER[verdict.kind], reason, jobId }]
   })
   if (rows.length === 0) return
   const values = [
-    ...[
-      currentTenant(),
-      rows.map(({ id }) => id),
-      rows.map(({ status }) => status),
-      rows.map(({ reason }) => reason),
-      at,
-    ],
+    ...[currentTenant(), rows.map(({ id }) => id), rows.map(({ status }) => status)],
+    ...[rows.map(({ reason }) => reason), at, rows.map(({ jobId }) => jobId)],
   ]
   await tx.query({ name: 'begin_sending', text: BEGIN }, values)
 }
@@ -203,21 +239,28 @@ async function writeVerdicts(tx: Queryable, decided: readonly Decided[], at: Dat
 /** A mail that is behind its lead by this verdict. */
 function passedBy({ facts, verdict }: Decided): PassedMail[] {
   if (verdict.kind === 'unknown') return [{ facts, leftAt: facts.mail.acceptWindowAt }]
-  if (verdict.kind !== 'drop') return []
+  if (verdict.kind !== 'drop' || isOrphan({ verdict })) return []
   // Without a reason of its own the lead goes on with the step after.
   return [{ facts, leftAt: null, stopReason: verdict.reason === 'suppressed' ? verdict.reason : null }]
 }
 
-/** What is held gets a new time from the planner. */
-async function announce(
-  tx: Queryable,
-  decided: readonly Decided[],
-  { at, requestId }: { at: Date; requestId: string },
-) {
-  const isForPlanner = ({ verdict }: Decided) =>
-    verdict.kind === 'hold' && ['window', 'day_passed'].includes(verdict.reason)
-  const campaigns = decided.filter(isForPlanner).flatMap(({ facts }) => facts.campaign?.id ?? [])
-  await wakeCampaigns(tx, campaigns, { at, now: at, requestId })
+/** Whether only its mailbox is gone: another one sends it. */
+function isOrphan({ verdict }: Pick<Decided, 'verdict'>): boolean {
+  return verdict.kind === 'drop' && verdict.reason === MAILBOX_DELETED
+}
+
+function placeOf({ facts: { mail } }: Decided): MailPlace {
+  return { ...mail, addressId: mail.smtpIpAddressId }
+}
+
+/** The enrollment that this verdict moves on, or back. */
+function enrollmentEnding({ facts: { mail }, verdict }: Decided): (string | null)[] {
+  return verdict.kind === 'drop' || verdict.kind === 'unknown' ? [mail.enrollmentId] : []
+}
+
+/** What is held gets a new time from the planner; what the day has no room for, when the day is over. */
+function isForPlanner({ verdict }: Decided): boolean {
+  return verdict.kind === 'hold' && ['window', 'day_passed', 'address_changed'].includes(verdict.reason)
 }
 
 function describeBegun({ facts: { mail }, verdict }: Decided): BegunMail {

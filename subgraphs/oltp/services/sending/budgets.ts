@@ -80,6 +80,7 @@ function columns(keys: readonly BudgetKey[]): unknown[] {
   ]
 }
 
-function nameOf({ scope, scopeId, day }: BudgetKey): string {
+/** One name for a budget, to be looked up by. */
+export function nameOf({ scope, scopeId, day }: BudgetKey): string {
   return `${scope} ${scopeId} ${day}`
 }

@@ -19,7 +19,6 @@ export type CampaignFacts = {
   timezones: { campaign: string; tenant: string }
   startedAt: Date | null
   scheduledAt: Date | null
-  nextPlanAt: Date | null
   pausedReason: string | null
   /** Mails of the tenant's plan, if it limits them, and how they are counted. */
   plan: ({ id: string; maxEmails: number } & AgreedPeriod) | null
@@ -52,7 +51,7 @@ export type SendingMailbox = MailboxFacts & {
 const CAMPAIGNS = `
   SELECT c.id, c.status, c.company_id AS "companyId", co.name AS "companyName", c.daily_cap AS "dailyCap",
     c.sending_window AS "sendingWindow", coalesce(c.timezone, t.timezone) AS timezone, t.timezone AS "tenantTimezone",
-    c.started_at AS "startedAt", c.scheduled_at AS "scheduledAt", c.next_plan_at AS "nextPlanAt",
+    c.started_at AS "startedAt", c.scheduled_at AS "scheduledAt",
     c.paused_reason AS "pausedReason", s.id AS "subscriptionId", s.period_start_at AS "periodStartAt",
     s.period_end_at AS "periodEndAt", p.max_emails_per_month AS "maxEmails"
   FROM campaigns c

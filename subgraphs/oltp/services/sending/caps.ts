@@ -43,13 +43,18 @@ const ADDRESS_STEP_DAYS = 3.5
  * it warms up 50, a quarter more every three and a half days, for 14 days, 21 if it is dedicated.
  */
 export function addressCap({ status, pool, dailySafeLimit, warmupStartedAt }: AddressFacts, now: Date): number {
-  if (status === 'burned' || status === 'quarantined') return 0
+  if (isStopped({ status })) return 0
   if (status === 'degraded') return Math.floor(dailySafeLimit / 2)
   if (status !== 'warming') return dailySafeLimit
   const day = dayOf(warmupStartedAt ?? now, now)
   if (day > (pool === 'dedicated' ? 21 : 14)) return dailySafeLimit
   const steps = Math.floor((day - 1) / ADDRESS_STEP_DAYS)
   return Math.min(dailySafeLimit, Math.floor(ADDRESS_FIRST_DAY * ADDRESS_GROWTH ** steps))
+}
+
+/** Whether nothing may leave by an address, whatever was planned. */
+export function isStopped({ status }: Pick<AddressFacts, 'status'>): boolean {
+  return status === 'burned' || status === 'quarantined'
 }
 
 /** Which day it is since `startedAt`, from 1. */

@@ -1,6 +1,7 @@
 import { realSpan } from '#platform/clock.ts'
 import { localDay } from '../mailFlow/localDay.ts'
 import type { CampaignFacts, PlannedStep, SendingMailbox } from './campaignFacts.ts'
+import { isStopped } from './caps.ts'
 import type { EarlierMail } from './dueEnrollments.ts'
 import type { LeavingMail } from './leavingMails.ts'
 import { mayStillSend } from './steps.ts'
@@ -17,7 +18,18 @@ export type SendFacts = {
 }
 
 /** Why a mail waits. */
-export type HoldReason = 'campaign_not_sending' | 'mailbox_paused' | 'window' | 'not_yet' | 'day_passed'
+export type HoldReason =
+  | 'campaign_not_sending'
+  | 'mailbox_paused'
+  | 'window'
+  | 'not_yet'
+  | 'day_passed'
+  /** What may leave today has left. */
+  | 'day_full'
+  /** Its address was taken out of use. */
+  | 'address_stopped'
+  /** Its mailbox leaves by another address than the one that was promised for it. */
+  | 'address_changed'
 
 /** Why a mail will not leave, in words that the message keeps. */
 export type SendVerdict =
@@ -53,14 +65,17 @@ export function decideSend(
   if (mail.enrollmentStatus !== null && mail.enrollmentStatus !== 'active') {
     return { kind: 'drop', reason: mail.enrollmentStatus }
   }
-  if (!mailbox) return { kind: 'drop', reason: 'mailbox deleted' }
+  if (!mailbox) return { kind: 'drop', reason: MAILBOX_DELETED }
   if (mail.stepId !== null && !mayStillSend(steps, mail.stepId, earlier)) {
     return { kind: 'drop', reason: 'condition no longer holds' }
   }
   if (campaign && campaign.status !== 'sending') return { kind: 'hold', reason: 'campaign_not_sending' }
   if (!mailbox.isActive) return { kind: 'hold', reason: 'mailbox_paused' }
   if (campaign && mail.scheduledAt) {
-    if (realSpan(mail.scheduledAt.getTime() - at.getTime()) > EARLY_MS) return { kind: 'hold', reason: 'not_yet' }
+    const isEarly = realSpan(mail.scheduledAt.getTime() - at.getTime()) > EARLY_MS
+    if (isEarly && mail.status === 'queued') return { kind: 'hold', reason: 'not_yet' }
+    if (mailbox.address && isStopped(mailbox.address)) return { kind: 'hold', reason: 'address_stopped' }
+    if (mail.smtpIpAddressId !== (mailbox.address?.id ?? null)) return { kind: 'hold', reason: 'address_changed' }
     const { tenant } = campaign.timezones
     const isPromised = localDay(mail.scheduledAt, tenant) === localDay(at, tenant)
     if (!isPromised || localDay(mail.scheduledAt, 'UTC') !== localDay(at, 'UTC')) {
@@ -70,6 +85,9 @@ export function decideSend(
   }
   return { kind: 'send' }
 }
+
+/** Why a mail is dropped whose lead gets it from another mailbox. */
+export const MAILBOX_DELETED = 'mailbox deleted'
 
 /** Two machines' clocks differ; a job that comes this much early is on time. Real milliseconds. */
 const EARLY_MS = 5_000

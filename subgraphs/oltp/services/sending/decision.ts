@@ -101,6 +101,12 @@ function describeHold(reason: HoldReason, { at, campaign, mailbox, scheduledAt }
       return stopped('slot', "Its turn comes later: the campaign's mails are spread over the day.", scheduledAt)
     case 'window':
       return stopped('window', 'The sending window is closed.', opensAt)
+    case 'day_full':
+      return stopped('mailbox_cap', LIMIT_WORDS.mailbox_cap, opensAt)
+    case 'address_stopped':
+      return stopped('address_cap', 'The address that its mailbox leaves from is taken out of use.')
+    case 'address_changed':
+      return stopped('slot', 'Its mailbox leaves by another address now: it gets a new time at once.')
     case 'day_passed':
       return stopped(
         'window',

@@ -63,10 +63,15 @@ export async function enrollLeads(
 
 // Whoever has a mail on its way has no time of its own: it gets one when that mail has left.
 const START = `
+  WITH resting AS (
+    SELECT e.id FROM campaign_enrollments e
+    WHERE e.tenant_id = $1 AND e.campaign_id = $2 AND e.status = 'active' AND e.next_run_at IS NULL
+      AND NOT EXISTS (SELECT FROM inbox_message_refs r
+                      WHERE r.tenant_id = $1 AND r.enrollment_id = e.id AND r.status IN ('queued', 'sending'))
+    ORDER BY e.id FOR NO KEY UPDATE OF e
+  )
   UPDATE campaign_enrollments e SET next_run_at = $3, version = e.version + 1
-  WHERE e.tenant_id = $1 AND e.campaign_id = $2 AND e.status = 'active' AND e.next_run_at IS NULL
-    AND NOT EXISTS (SELECT FROM inbox_message_refs r
-                    WHERE r.tenant_id = $1 AND r.enrollment_id = e.id AND r.status IN ('queued', 'sending'))`
+  FROM resting WHERE e.tenant_id = $1 AND e.id = resting.id`
 
 /**
  * Sets the leads of a campaign going that are not yet: at a launch, or when it goes on with steps that were added.

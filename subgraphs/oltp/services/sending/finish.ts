@@ -6,22 +6,25 @@ import { readId } from '#platform/graph/ids.ts'
 import { groupBy } from '#platform/grouping.ts'
 import { appendOutbox, type OutboxEventInput } from '#platform/outbox/append.ts'
 import type { Context } from '../../context.ts'
-import { applyBrakes, holdBrakes } from '../brakes.ts'
+import { applyBrakes, type HeldBrakes, holdBrakes } from '../brakes.ts'
 import { makeEmailEvent } from '../mailFlow/emailEvents.ts'
 import { localDay } from '../mailFlow/localDay.ts'
 import { suppress } from '../suppressions.ts'
 import { cleanText } from '../texts.ts'
 import type { Attempt } from './acceptWindow.ts'
-import { changeAddressLoads } from './addressLoads.ts'
 import { advanceEnrollments, type PassedMail } from './advance.ts'
-import { wakeCampaigns } from './agenda.ts'
+import { wakeCampaign } from './agenda.ts'
 import { findSendFacts, keysOf, MAX_SENDING } from './begin.ts'
-import { type BudgetChange, changeBudgets, lockBudgets } from './budgets.ts'
+import type { BudgetChange } from './budgets.ts'
 import type { SendFacts } from './decideSend.ts'
 import { disconnectMailboxes } from './disconnect.ts'
-import { type LeavingMail, lockLeavingMails } from './leavingMails.ts'
+import { endingOf } from './ending.ts'
+import { lockEnrollments } from './enrollmentChanges.ts'
+import { holdLeads } from './holdLeads.ts'
+import { findLeavingMails, type LeavingMail, lockLeavingMails } from './leavingMails.ts'
 import { mailDue } from './queuedMail.ts'
 import { findRetry, type Retry } from './retryLater.ts'
+import { transact } from './transact.ts'
 import { recordUnknown } from './unknownOutcome.ts'
 
 /**
@@ -74,11 +77,12 @@ export async function finishSending(context: Context, mails: readonly FinishedMa
   })
 }
 
-async function finishForTenant(context: Context, asked: readonly FinishedMail[]): Promise<Finished[]> {
-  const { db, requestId, log } = context
+function finishForTenant(context: Context, asked: readonly FinishedMail[]): Promise<Finished[]> {
+  const { requestId, log } = context
   const at = now()
   const work = async (tx: Queryable): Promise<Finished[]> => {
     const byId = new Map(asked.map((mail) => [mail.messageId, mail]))
+    const held = await holdStopped(tx, byId)
     const mails = (await lockLeavingMails(tx, [...byId.keys()])).filter((mail) => isCurrent(mail, byId.get(mail.id)))
     const finished = (await findSendFacts(tx, mails)).map((facts): Finished => {
       const { outcome, response } = byId.get(facts.mail.id) as FinishedMail
@@ -87,30 +91,48 @@ async function finishForTenant(context: Context, asked: readonly FinishedMail[])
       return { facts, outcome, response: text, retry, status: statusAfter(outcome, retry) }
     })
     if (finished.length === 0) return []
-    const held = await holdBrakes(tx, finished.flatMap(brakingBy))
+    const passed = finished.flatMap((one) => passedBy(one, at))
+    await lockEnrollments(tx, passed.flatMap(({ facts }) => facts.mail.enrollmentId ?? []).sort())
     await writeOutcomes(tx, finished, at)
-    await countOutcomes(tx, finished, at)
+    countOutcomes(tx, finished, at)
     await appendOutbox(
       tx,
       finished.flatMap((one) => makeEvents(one, { at, requestId })),
     )
     await suppressUnknown(tx, finished, at)
     await markContacted(tx, finished)
-    await advanceEnrollments(
-      tx,
-      finished.flatMap((one) => passedBy(one, at)),
-      { at, requestId },
-    )
-    await wakeLater(tx, finished, { at, requestId })
+    await advanceEnrollments(tx, passed, at)
+    for (const { facts, retry } of finished) {
+      // What is to be tried beyond this span gets its new time from the planner.
+      if (retry?.kind === 'planned' && facts.campaign) wakeCampaign(tx, facts.campaign.id, retry.from)
+    }
     await disconnectMailboxes(tx, refusedMailboxes(finished), { at, requestId })
     const unknown = finished.filter(({ outcome }) => outcome === 'unknown').map(({ facts }) => facts.mail)
     await recordUnknown(tx, unknown, { at, requestId, log })
     await applyBrakes(tx, held, { at, requestId })
     return finished
   }
-  const finished = await db.tenantSql.transaction(work, { retries: 3 })
-  await countAddresses(context, finished, at)
-  return finished
+  return transact(context, work, { retries: 3 })
+}
+
+/** Holds what refused mails may stop, in the order in which everybody does; most mails stop nothing. */
+async function holdStopped(tx: Queryable, asked: ReadonlyMap<string, FinishedMail>): Promise<HeldBrakes> {
+  const isOf = (outcome: SendOutcome) => (mail: LeavingMail) => asked.get(mail.id)?.outcome === outcome
+  const stops = [...asked.values()].some(({ outcome }) => outcome === 'mailbox_unknown' || outcome === 'auth_failed')
+  if (!stops) return { mailboxIds: [], campaignIds: [] }
+  const mails = await findLeavingMails(tx, [...asked.keys()])
+  const bounced = mails.filter(isOf('mailbox_unknown'))
+  const held = await holdBrakes(
+    tx,
+    bounced.map(({ emailAccountId, campaignId }) => ({ mailbox: { id: emailAccountId }, campaignId })),
+    mails.filter(isOf('auth_failed')).map(({ emailAccountId }) => emailAccountId),
+  )
+  await holdLeads(tx, {
+    messageIds: mails.map(({ id }) => id),
+    leadIds: mails.flatMap(({ leadId }) => leadId ?? []),
+    emails: bounced.flatMap(({ toEmail }) => toEmail ?? []),
+  })
+  return held
 }
 
 /** Whether what an attempt says about its mail counts: it is the last one, or it knows what nobody knew. */
@@ -138,18 +160,23 @@ const FINISH = `
       bounce_type = CASE v.status WHEN 'bounced' THEN 'hard' ELSE r.bounce_type END,
       failed_at = CASE v.status WHEN 'failed' THEN $2 END, failure_reason = v.reason,
       accept_window_at = CASE v.status WHEN 'queued' THEN NULL ELSE r.accept_window_at END,
-      scheduled_at = CASE v.status WHEN 'queued' THEN coalesce(v."scheduledAt", r.scheduled_at) ELSE r.scheduled_at END,
-      queued_at = CASE WHEN v.status <> 'queued' THEN r.queued_at WHEN v."scheduledAt" IS NOT NULL THEN $2 END
-  FROM jsonb_to_recordset($3::jsonb) AS v (id uuid, status text, response text, reason text, "scheduledAt" timestamptz)
+      scheduled_at = coalesce(v."scheduledAt", r.scheduled_at),
+      queued_at = CASE WHEN v.status <> 'queued' THEN r.queued_at WHEN v."hasJob" THEN $2 END,
+      smtp_ip_address_id = CASE WHEN v."isUnpromised" THEN NULL ELSE r.smtp_ip_address_id END
+  FROM jsonb_to_recordset($3::jsonb) AS v (id uuid, status text, response text, reason text, "scheduledAt" timestamptz,
+    "hasJob" boolean, "isUnpromised" boolean)
   WHERE r.tenant_id = $1 AND r.id = v.id`
 
 async function writeOutcomes(tx: Queryable, finished: readonly Finished[], at: Date): Promise<void> {
-  const rows = finished.map(({ facts, outcome, response, retry, status }) => ({
-    id: facts.mail.id,
-    status,
-    response,
-    reason: status === 'failed' ? failureReason(outcome, response) : null,
-    scheduledAt: retry?.kind === 'at' ? retry.at : null,
+  const rows = finished.map((one) => ({
+    id: one.facts.mail.id,
+    status: one.status,
+    response: one.response,
+    reason: one.status === 'failed' ? failureReason(one.outcome, one.response) : null,
+    scheduledAt: retryTime(one),
+    hasJob: one.retry?.kind === 'at',
+    // Of another day nothing is promised of its address yet.
+    isUnpromised: !keepsDay(one, 'UTC', at),
   }))
   await tx.query({ name: 'finish_sending', text: FINISH }, [currentTenant(), at, JSON.stringify(rows)])
 }
@@ -160,16 +187,43 @@ function failureReason(outcome: SendOutcome, response: string | null): string {
   return response ? `${why}: ${response}`.slice(0, 500) : why
 }
 
-/** What did not leave gives its place in the day back; what will not leave at all its promise too. */
-async function countOutcomes(tx: Queryable, finished: readonly Finished[], at: Date): Promise<void> {
-  const changes = finished.flatMap(({ facts, outcome, status }): BudgetChange[] => {
-    if (outcome === 'sent' || outcome === 'unknown') return []
-    const reserved = status === 'queued' ? 0 : -1
-    return keysOf(facts, facts.mail.scheduledAt ?? at).map((key) => ({ ...key, reserved, sent: -1 }))
-  })
-  if (changes.length === 0) return
-  await lockBudgets(tx, changes)
-  await changeBudgets(tx, changes)
+function retryTime({ retry }: Finished): Date | null {
+  if (!retry) return null
+  return retry.kind === 'at' ? retry.at : retry.from
+}
+
+/** Whether a mail that is tried again is so on the day that it was promised for. */
+function keepsDay(one: Finished, timezone: string, at: Date): boolean {
+  const next = retryTime(one)
+  return next === null || localDay(next, timezone) === localDay(one.facts.mail.scheduledAt ?? at, timezone)
+}
+
+/**
+ * What did not leave gives its place in the day back; what will not leave at all its promise too, and what leaves on
+ * another day takes it along. Tenants share addresses: what they carry is counted after the commit.
+ */
+function countOutcomes(tx: Queryable, finished: readonly Finished[], at: Date): void {
+  const { budgets, addresses } = endingOf(tx)
+  for (const one of finished) {
+    const { facts, outcome, status } = one
+    const { mail } = facts
+    const promisedAt = mail.scheduledAt ?? at
+    const change = (day: Date, reserved: number, sent: number) =>
+      keysOf(facts, day).map((key): BudgetChange => ({ ...key, reserved, sent }))
+    const keepsPromise = status === 'queued' && keepsDay(one, mail.timezone, at)
+    if (outcome !== 'sent' && outcome !== 'unknown') {
+      // What belongs to no campaign was promised nothing.
+      const reserved = mail.campaignId === null || keepsPromise ? 0 : -1
+      budgets.push(...change(promisedAt, reserved, -1))
+      if (status === 'queued' && reserved < 0) budgets.push(...change(retryTime(one) ?? at, 1, 0))
+    }
+    if (!mail.smtpIpAddressId) continue
+    const promise = { addressId: mail.smtpIpAddressId, day: localDay(promisedAt, 'UTC') }
+    if (outcome === 'sent') addresses.push({ ...promise, reserved: 0, sent: 1 })
+    else if (outcome !== 'unknown' && !(status === 'queued' && keepsDay(one, 'UTC', at))) {
+      addresses.push({ ...promise, reserved: -1, sent: 0 })
+    }
+  }
 }
 
 function makeEvents({ facts, outcome, retry }: Finished, { at, requestId }: { at: Date; requestId: string }) {
@@ -194,12 +248,7 @@ function makeEvents({ facts, outcome, retry }: Finished, { at, requestId }: { at
   return events
 }
 
-/** A refused address is a bounce as much as one that comes back: too many of them stop mailbox and campaign. */
-function brakingBy({ facts: { mail }, outcome }: Finished) {
-  if (outcome !== 'mailbox_unknown') return []
-  return [{ mailbox: { id: mail.emailAccountId }, campaignId: mail.campaignId }]
-}
-
+/** A refused address is a bounce as much as one that comes back. */
 async function suppressUnknown(tx: Queryable, finished: readonly Finished[], at: Date): Promise<void> {
   const bounced = finished.filter(({ outcome }) => outcome === 'mailbox_unknown')
   const targets = bounced.flatMap(({ facts: { mail } }) =>
@@ -209,7 +258,10 @@ async function suppressUnknown(tx: Queryable, finished: readonly Finished[], at:
 }
 
 const MARK_CONTACTED = `
-  UPDATE leads SET status = 'contacted' WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = 'new'`
+  WITH written AS (
+    SELECT id FROM leads WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = 'new' ORDER BY id FOR NO KEY UPDATE
+  )
+  UPDATE leads l SET status = 'contacted' FROM written WHERE l.tenant_id = $1 AND l.id = written.id`
 
 async function markContacted(tx: Queryable, finished: readonly Finished[]): Promise<void> {
   const sent = finished.filter(({ outcome }) => outcome === 'sent')
@@ -219,37 +271,17 @@ async function markContacted(tx: Queryable, finished: readonly Finished[]): Prom
 
 /** Mails that are behind their leads now. */
 function passedBy({ facts, outcome, retry, response }: Finished, at: Date): PassedMail[] {
+  // When it was given up its lead has moved on already.
+  if (facts.mail.failureReason === 'outcome_unknown') return []
   if (outcome === 'sent') return [{ facts, leftAt: at }]
   if (outcome === 'unknown') return [{ facts, leftAt: facts.mail.acceptWindowAt ?? at }]
-  // Whose address does not exist has been ended with it.
-  if (retry || outcome === 'mailbox_unknown') return []
+  if (retry) return []
+  // Whoever still has the address has been ended with it; who has another one by now gets no further either.
+  if (outcome === 'mailbox_unknown') return [{ facts, leftAt: null, stopReason: 'bounced' }]
   return [{ facts, leftAt: null, stopReason: failureReason(outcome, response) }]
-}
-
-/** What is to be tried beyond this span gets its new time from the planner. */
-async function wakeLater(
-  tx: Queryable,
-  finished: readonly Finished[],
-  { at, requestId }: { at: Date; requestId: string },
-) {
-  for (const { facts, retry } of finished) {
-    if (retry?.kind !== 'planned' || !facts.campaign) continue
-    await wakeCampaigns(tx, [facts.campaign.id], { at: retry.from, now: at, requestId })
-  }
 }
 
 function refusedMailboxes(finished: readonly Finished[]): Map<string, string | null> {
   const refused = finished.filter(({ outcome }) => outcome === 'auth_failed')
   return new Map(refused.map(({ facts, response }) => [facts.mail.emailAccountId, response]))
-}
-
-/** By the system, as tenants share addresses; after the commit: a crash in between leaves a mail uncounted, not unsent. */
-async function countAddresses({ db }: Context, finished: readonly Finished[], at: Date): Promise<void> {
-  const changes = finished.flatMap(({ facts: { mail }, outcome, status }) => {
-    if (!mail.smtpIpAddressId) return []
-    const promise = { addressId: mail.smtpIpAddressId, day: localDay(mail.scheduledAt ?? at, 'UTC') }
-    if (outcome === 'sent') return [{ ...promise, reserved: 0, sent: 1 }]
-    return status === 'queued' || outcome === 'unknown' ? [] : [{ ...promise, reserved: -1, sent: 0 }]
-  })
-  await changeAddressLoads(db.systemSql, changes)
 }

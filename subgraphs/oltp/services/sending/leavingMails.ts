@@ -21,6 +21,7 @@ export type LeavingMail = Pick<
   | 'createdAt'
   | 'acceptWindowAt'
   | 'sendAttempts'
+  | 'sendingJobId'
   | 'failureReason'
   | 'fromEmail'
   | 'toEmail'
@@ -34,7 +35,10 @@ export type LeavingMail = Pick<
   isSuppressed: boolean | null
   dkimSelector: string | null
   dkimVaultKeyPath: string | null
+  domainId: string
   domain: string
+  /** The tenant's: where its days are counted. */
+  timezone: string
   vaultKeyPath: string | null
   smtpSettings: unknown
 }
@@ -44,13 +48,15 @@ const COLUMNS = `
   r.campaign_id AS "campaignId", r.step_id AS "stepId", r.lead_id AS "leadId", r.enrollment_id AS "enrollmentId",
   r.smtp_ip_address_id AS "smtpIpAddressId", r.scheduled_at AS "scheduledAt", r.queued_at AS "queuedAt",
   r.created_at AS "createdAt", r.accept_window_at AS "acceptWindowAt", r.send_attempts AS "sendAttempts",
+  r.sending_job_id AS "sendingJobId",
   r.failure_reason AS "failureReason", r.from_email AS "fromEmail", r.to_email AS "toEmail",
   r.content_storage_key AS "contentStorageKey", e.status AS "enrollmentStatus", e.version AS "enrollmentVersion",
   e.current_step_order AS "currentStepOrder", e.created_at AS "enrolledAt",
   CASE WHEN r.campaign_id IS NULL THEN ${hasComplained('r.to_email', 'r.lead_id')}
        WHEN l.id IS NOT NULL THEN l.deleted_at IS NOT NULL OR ${isSuppressed('l', 'd.company_id')}
          OR ${isAddressSuppressed('r.to_email', 'd.company_id')} END AS "isSuppressed",
-  d.dkim_selector AS "dkimSelector", d.dkim_vault_key_path AS "dkimVaultKeyPath", d.domain,
+  d.dkim_selector AS "dkimSelector", d.dkim_vault_key_path AS "dkimVaultKeyPath", d.id AS "domainId", d.domain,
+  (SELECT t.timezone FROM tenants t WHERE t.id = r.tenant_id) AS timezone,
   a.vault_key_path AS "vaultKeyPath", a.smtp_settings AS "smtpSettings"`
 
 const FROM = `

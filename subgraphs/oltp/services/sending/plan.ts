@@ -6,7 +6,8 @@ import type { Context } from '../../context.ts'
 import { localDay } from '../mailFlow/localDay.ts'
 import { type AddressDay, findAddressLoads } from './addressLoads.ts'
 import { promiseAddresses } from './addressPromises.ts'
-import { allocate, type MailToPlace, type Placed } from './allocate.ts'
+import { findWakeCount, leaveAgenda } from './agenda.ts'
+import { allocate, limitOf, type MailToPlace, type Placed } from './allocate.ts'
 import { type BudgetKey, findBudgets } from './budgets.ts'
 import {
   budgetKeys,
@@ -17,8 +18,9 @@ import {
   type SendingMailbox,
 } from './campaignFacts.ts'
 import { cursorAfter, type DueCursor, findDueEnrollments, findEarlierMails } from './dueEnrollments.ts'
+import { planOrphansAgain } from './orphans.ts'
 import { composeMails, type DueMail, decideDue, type PlacedMail } from './planBatch.ts'
-import { REPLAN_BATCH, replanOverdue } from './replan.ts'
+import { replanOverdue } from './replan.ts'
 import { makeRooms } from './rooms.ts'
 import { startScheduled } from './scheduled.ts'
 import { settleAgenda } from './settleAgenda.ts'
@@ -54,21 +56,36 @@ export function planCampaignSends(context: Context, input: PlanInput): Promise<P
   return runAsTenant(tenantId, () => planBatch(context, { tenantId, campaignId, cursor: readCursor(input.cursor) }))
 }
 
-type BatchInput = { tenantId: string; campaignId: string; cursor: DueCursor | null }
+type BatchInput = { tenantId: string; campaignId: string; cursor: PlanCursor | null }
+
+/** What is carried from batch to batch. */
+type PlanCursor = { due: DueCursor; wakeCount: number; isShort: boolean }
 
 async function planBatch(context: Context, { tenantId, campaignId, cursor }: BatchInput): Promise<PlanResult> {
   const { db, relay } = context
+  // Read before all else: who calls from here on is not overheard.
+  const wakeCount = cursor?.wakeCount ?? (await findWakeCount(db.tenantSql, campaignId))
   const at = now()
   const campaign = await findDueCampaign(context, campaignId, at)
-  if (!campaign) return NOTHING
+  if (!campaign) {
+    await leaveAgenda(db.tenantSql, campaignId, wakeCount)
+    return NOTHING
+  }
   const span = planningSpan(campaign.window, campaign.timezones, at)
   if (!span || span.from > at) {
-    const nextPlanAt = await settleAgenda(context, campaign, { at, span, isBlocked: false })
-    return { ...NOTHING, nextPlanAt }
+    return settle(context, campaign, { planned: 0, ended: 0 }, { at, span, isBlocked: false, wakeCount })
   }
-  if (!cursor) while ((await replanOverdue(context, campaign, { at, span })) === REPLAN_BATCH);
+  let isShort = cursor?.isShort ?? false
+  if (!cursor) {
+    await planOrphansAgain(context, campaign, at)
+    isShort = await replanOverdue(context, campaign, { at, span })
+  }
 
-  const due = await findDueEnrollments(db.tenantSql, campaign, { until: at, limit: PLAN_BATCH, cursor })
+  const due = await findDueEnrollments(db.tenantSql, campaign, {
+    until: at,
+    limit: PLAN_BATCH,
+    cursor: cursor?.due ?? null,
+  })
   const [stepsByCampaign, earlier] = await Promise.all([
     findPlannedSteps(db.tenantSql, [campaignId]),
     findEarlierMails(
@@ -80,7 +97,7 @@ async function planBatch(context: Context, { tenantId, campaignId, cursor }: Bat
   const decided = decideDue(due, steps, earlier, { campaign, at })
   const named = steps.map(({ emailAccountId }) => emailAccountId).filter((id) => id !== null)
   const mailboxes = await findCompanyMailboxes(db.tenantSql, campaign.companyId, named)
-  const { placed, isBlocked } = await placeMails(context, decided.mails, { campaign, mailboxes, span, at })
+  const { placed, isFull } = await placeMails(context, decided.mails, { campaign, mailboxes, span, at })
   const { composed, changes } = await composeMails(context, placed, { tenantId, campaign, at })
 
   const addresses = composed.map(({ mailbox }) => mailbox.address)
@@ -101,13 +118,28 @@ async function planBatch(context: Context, { tenantId, campaignId, cursor }: Bat
     await promises.settle(kept.filter(({ row }) => planned.has(row.id)).map(({ mailbox }) => mailbox.address))
   }
   relay.wake()
-  if (due.length === PLAN_BATCH) {
-    return { planned: planned.size, ended, nextPlanAt: at, cursor: writeCursor(cursorAfter(due, cursor)) }
+  const done = { planned: planned.size, ended }
+  isShort ||= placed.length < decided.mails.length || kept.length < composed.length || planned.size < kept.length
+  // When nothing more fits anywhere, what else is due is not looked at: it would be at every look.
+  if (due.length === PLAN_BATCH && !isFull) {
+    const next = { due: cursorAfter(due, cursor?.due ?? null), wakeCount, isShort }
+    return { ...done, nextPlanAt: at, cursor: writeCursor(next) }
   }
-  const isShort = isBlocked || kept.length < composed.length || planned.size < kept.length
-  const nextPlanAt = await settleAgenda(context, campaign, { at, span, isBlocked: isShort })
-  relay.wake()
-  return { planned: planned.size, ended, nextPlanAt, cursor: null }
+  return settle(context, campaign, done, { at, span, isBlocked: isShort, wakeCount })
+}
+
+type Done = Pick<PlanResult, 'planned' | 'ended'>
+
+/** Ends a plan; when someone called while it was made, the next call begins anew. */
+async function settle(
+  context: Context,
+  campaign: CampaignFacts,
+  done: Done,
+  outcome: Parameters<typeof settleAgenda>[2],
+): Promise<PlanResult> {
+  const { nextPlanAt, isCalled } = await settleAgenda(context, campaign, outcome)
+  context.relay.wake()
+  return { ...done, nextPlanAt, cursor: isCalled ? ANEW : null }
 }
 
 /** The campaign if it sends, or was scheduled and begins now. */
@@ -123,13 +155,16 @@ async function findDueCampaign(context: Context, campaignId: string, at: Date): 
 
 type PlaceInput = { campaign: CampaignFacts; mailboxes: SendingMailbox[]; span: Span; at: Date }
 
-/** Gives each mail a mailbox and a time; those for which there is no room are left for later. */
+/**
+ * Gives each mail a mailbox and a time; those for which there is no room are left for later. `isFull`: there is none for
+ * anybody any more.
+ */
 async function placeMails(
   { db }: Context,
   mails: readonly DueMail[],
   { campaign, mailboxes, span, at }: PlaceInput,
-): Promise<{ placed: PlacedMail[]; isBlocked: boolean }> {
-  if (mails.length === 0) return { placed: [], isBlocked: false }
+): Promise<{ placed: PlacedMail[]; isFull: boolean }> {
+  if (mails.length === 0) return { placed: [], isFull: false }
   const [budgets, loads] = await Promise.all([
     findBudgets(db.tenantSql, allBudgetKeys(campaign, mailboxes, span.from)),
     findAddressLoads(db.systemSql, addressDays(mailboxes, span.from)),
@@ -148,7 +183,18 @@ async function placeMails(
     const slot = slots[index]
     return mailbox && slot ? [{ ...mail, mailbox, slot }] : []
   })
-  return { placed, isBlocked: placed.length < mails.length }
+  return { placed, isFull: placed.length < mails.length && !hasRoom(rooms, placed) }
+}
+
+/** Whether one more mail would fit in somewhere; `shared` has been taken from already. */
+function hasRoom({ mailboxes, shared }: ReturnType<typeof makeRooms>, placed: readonly PlacedMail[]): boolean {
+  if (shared.campaign <= 0 || shared.plan <= 0) return false
+  const counts = new Map<string, number>()
+  for (const { mailbox } of placed) counts.set(mailbox.id, (counts.get(mailbox.id) ?? 0) + 1)
+  return mailboxes.some((room) => {
+    const taken = counts.get(room.id) ?? 0
+    return limitOf({ ...room, reserved: room.reserved + taken, slots: room.slots - taken }, shared) === null
+  })
 }
 
 /** Times for placed mails, each mailbox's spread over the span; undefined where there is no place. */
@@ -170,12 +216,15 @@ function addressDays(mailboxes: readonly SendingMailbox[], at: Date): AddressDay
   return [...ids].map((addressId) => ({ addressId, day }))
 }
 
-function writeCursor(cursor: DueCursor): string {
+/** The cursor of a plan that begins anew. */
+const ANEW = 'anew'
+
+function writeCursor(cursor: PlanCursor): string {
   return Buffer.from(JSON.stringify(cursor)).toString('base64url')
 }
 
-function readCursor(text: string | null | undefined): DueCursor | null {
-  if (!text) return null
+function readCursor(text: string | null | undefined): PlanCursor | null {
+  if (!text || text === ANEW) return null
   try {
     return JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
   } catch (cause) {

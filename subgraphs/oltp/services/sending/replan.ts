@@ -7,16 +7,20 @@ import { localDay } from '../mailFlow/localDay.ts'
 import { changeAddressLoads } from './addressLoads.ts'
 import { type AddressPromises, promiseAddresses } from './addressPromises.ts'
 import { allocate } from './allocate.ts'
-import { type BudgetChange, changeBudgets, lockBudgets } from './budgets.ts'
+import { type BudgetChange, type Budgets, changeBudgets, lockBudgets } from './budgets.ts'
 import { budgetKeys, type CampaignFacts, findSendingMailboxes, type SendingMailbox } from './campaignFacts.ts'
+import { isStopped } from './caps.ts'
 import { mailDue } from './queuedMail.ts'
 import { makeRooms } from './rooms.ts'
 import { spreadSlots } from './slots.ts'
 import type { Span } from './window.ts'
 import { lockCampaign } from './writePlan.ts'
 
-/** Mails given a new time in one call. */
-export const REPLAN_BATCH = 500
+/** Mails looked at in one transaction. */
+const REPLAN_BATCH = 500
+
+/** Before every id. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
 
 /** A job that is this late has been lost. By the business clock, but no less than a minute of real time. */
 const overdueMs = () => Math.max(10 * 60_000, 60_000 / realSpan(1))
@@ -26,6 +30,7 @@ const FIND_OVERDUE = `
     r.smtp_ip_address_id AS "addressId", r.version
   FROM inbox_message_refs r
   WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'queued' AND r.scheduled_at <= $3
+    AND (r.scheduled_at, r.id) > (coalesce($6::timestamptz, '-infinity'), coalesce($7::uuid, '${NO_ID}'))
     AND (r.queued_at IS NULL OR greatest(r.queued_at, r.scheduled_at) <= $4)
     AND EXISTS (SELECT FROM email_accounts a WHERE a.tenant_id = $1 AND a.id = r.email_account_id AND a.status = 'active')
   ORDER BY r.scheduled_at, r.id LIMIT $5 FOR NO KEY UPDATE OF r SKIP LOCKED`
@@ -45,29 +50,57 @@ type Overdue = {
   version: number
 }
 
+/** Where the next batch goes on. */
+type Place = { at: Date; id: string } | null
+
+type ReplanInput = { at: Date; span: Span; after?: Place }
+
 /**
  * Gives a campaign's mail that was to leave and could not (the campaign was paused, the window closed, no worker lived) a
  * new time in this span, as far as the caps of its day allow; its promises move along. The rest waits for the next span.
+ * Answers whether there is a rest.
  */
 export async function replanOverdue(
   context: Context,
   campaign: CampaignFacts,
-  { at, span }: { at: Date; span: Span },
-): Promise<number> {
+  { at, span }: ReplanInput,
+): Promise<boolean> {
+  let isShort = false
+  let after: Place = null
+  for (;;) {
+    // Mail that stays is passed over: one mailbox that is full hides no other.
+    const { overdue, moved } = await replanBatch(context, campaign, { at, span, after })
+    isShort ||= moved < overdue.length
+    const last = overdue.at(-1)
+    if (!last || overdue.length < REPLAN_BATCH) return isShort
+    after = { at: last.scheduledAt, id: last.id }
+  }
+}
+
+async function replanBatch(
+  context: Context,
+  campaign: CampaignFacts,
+  { at, span, after }: ReplanInput,
+): Promise<{ overdue: Overdue[]; moved: number }> {
   const { db, requestId, log } = context
   let promises: AddressPromises | undefined
+  let overdue: Overdue[] = []
   let moved: Overdue[] = []
   let used: SendingMailbox['address'][] = []
+  let mailboxes = new Map<string, SendingMailbox>()
   const work = async (tx: Queryable) => {
     // A transaction that is tried again has promised nothing yet.
     await promises?.settle([])
     promises = undefined
+    overdue = []
     moved = []
+    used = []
     if ((await lockCampaign(tx, campaign.id)) !== 'sending') return
-    const values = [currentTenant(), campaign.id, at, new Date(at.getTime() - overdueMs()), REPLAN_BATCH]
-    const { rows: overdue } = await tx.query<Overdue>({ name: 'find_overdue', text: FIND_OVERDUE }, values)
+    const late = new Date(at.getTime() - overdueMs())
+    const values = [currentTenant(), campaign.id, at, late, REPLAN_BATCH, after?.at, after?.id]
+    overdue = (await tx.query<Overdue>({ name: 'find_overdue', text: FIND_OVERDUE }, values)).rows
     if (overdue.length === 0) return
-    const mailboxes = await findSendingMailboxes(tx, [...new Set(overdue.map(({ emailAccountId }) => emailAccountId))])
+    mailboxes = await findSendingMailboxes(tx, [...new Set(overdue.map(({ emailAccountId }) => emailAccountId))])
     const fitting = await takeNewDay(tx, campaign, { overdue, mailboxes, span })
     const addresses = fitting.flatMap((mail) => addressNeeded(mail, mailboxes, span) ?? [])
     const promising = await promiseAddresses(db.systemSql, addresses, span.from)
@@ -86,31 +119,56 @@ export async function replanOverdue(
     await promises?.settle(used)
   }
   if (moved.length > 0) log.info({ campaign: campaign.id, mails: moved.length }, 'overdue mail has a new time')
-  await giveBackOldDays(context, moved, span)
-  return moved.length
+  await giveBackOldDays(context, moved, { mailboxes, span })
+  return { overdue, moved: moved.length }
 }
 
 type MoveParts = { overdue: readonly Overdue[]; mailboxes: ReadonlyMap<string, SendingMailbox>; span: Span }
 
-/** Those that keep their day, and of the others as many as the new day has room for. */
+/**
+ * Those of the day that the day still has room for, by what has begun to leave of it, and of the others as many as it can
+ * promise. What leaves by an address that was taken out of use stays.
+ */
 async function takeNewDay(tx: Queryable, campaign: CampaignFacts, { overdue, mailboxes, span }: MoveParts) {
   const known = [...mailboxes.values()]
-  const days = [span.from, ...overdue.map(({ scheduledAt }) => scheduledAt)]
-  const keys = known.flatMap((mailbox) => days.flatMap((day) => budgetKeys(campaign, mailbox, day)))
+  const days = new Map([span.from, ...overdue.map(({ scheduledAt }) => scheduledAt)].map((at) => [dayKey(at), at]))
+  const keys = known.flatMap((mailbox) => [...days.values()].flatMap((day) => budgetKeys(campaign, mailbox, day)))
   const budgets = await lockBudgets(tx, keys)
-  const rooms = makeRooms(campaign, known, { budgets, loads: new Map(), span })
-  for (const id of rooms.shared.addresses.keys()) rooms.shared.addresses.set(id, Number.POSITIVE_INFINITY)
+  const begun: Budgets = { of: (key) => ({ reserved: budgets.of(key).sent, sent: 0 }) }
+  const mayLeave = ({ emailAccountId }: Overdue) => {
+    const address = mailboxes.get(emailAccountId)?.address
+    return !address || !isStopped(address)
+  }
   const isMoving = ({ scheduledAt }: Overdue) => dayOf(campaign, scheduledAt) !== dayOf(campaign, span.from)
-  const moving = overdue.filter(isMoving)
-  // Of a plan's period it is promised already, and stays so.
-  rooms.shared.plan = Number.POSITIVE_INFINITY
-  const places = allocate(
-    moving.map(({ emailAccountId }) => ({ mailboxId: emailAccountId })),
-    rooms.mailboxes,
-    rooms.shared,
+  const able = overdue.filter(mayLeave)
+  const allowed = new Set(
+    [
+      ...place(able.filter(isMoving), budgets),
+      ...place(
+        able.filter((mail) => !isMoving(mail)),
+        begun,
+      ),
+    ].map(({ id }) => id),
   )
-  const allowed = new Set(moving.filter((_, index) => places[index]?.mailbox).map(({ id }) => id))
-  return overdue.filter((mail) => !isMoving(mail) || allowed.has(mail.id))
+  return overdue.filter(({ id }) => allowed.has(id))
+
+  function place(mails: Overdue[], taken: Budgets): Overdue[] {
+    const rooms = makeRooms(campaign, known, { budgets: taken, loads: new Map(), span })
+    for (const id of rooms.shared.addresses.keys()) rooms.shared.addresses.set(id, Number.POSITIVE_INFINITY)
+    // Of a plan's period it is promised already, and stays so.
+    rooms.shared.plan = Number.POSITIVE_INFINITY
+    const places = allocate(
+      mails.map(({ emailAccountId }) => ({ mailboxId: emailAccountId })),
+      rooms.mailboxes,
+      rooms.shared,
+    )
+    return mails.filter((_, index) => places[index]?.mailbox)
+  }
+
+  /** Days of the tenant and of UTC at once. */
+  function dayKey(at: Date): string {
+    return `${dayOf(campaign, at)} ${localDay(at, 'UTC')}`
+  }
 }
 
 function dayOf({ timezones }: CampaignFacts, at: Date): string {
@@ -160,13 +218,16 @@ async function writeNewTimes(
   )
 }
 
-/** What was promised of addresses for days that are not those of the mails any more. */
-async function giveBackOldDays({ db }: Context, moved: readonly Overdue[], span: Span): Promise<void> {
-  const today = localDay(span.from, 'UTC')
-  const changes = moved.flatMap(({ addressId, scheduledAt }) => {
-    const day = localDay(scheduledAt, 'UTC')
-    // Yesterday's promise is nobody's any more; today's of another address is, until the day is over.
-    return addressId && day !== today ? [{ addressId, day, reserved: -1, sent: 0 }] : []
+/** What was promised of addresses, or for days, that are not those of the mails any more. */
+async function giveBackOldDays(
+  { db }: Context,
+  moved: readonly Overdue[],
+  { mailboxes, span }: Pick<MoveParts, 'mailboxes' | 'span'>,
+): Promise<void> {
+  const changes = moved.flatMap((mail) => {
+    const { addressId, scheduledAt } = mail
+    const isKept = addressNeeded(mail, mailboxes, span) === null && mailboxes.get(mail.emailAccountId)?.address
+    return addressId && !isKept ? [{ addressId, day: localDay(scheduledAt, 'UTC'), reserved: -1, sent: 0 }] : []
   })
   await changeAddressLoads(db.systemSql, changes)
 }

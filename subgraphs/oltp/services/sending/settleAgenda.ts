@@ -1,66 +1,81 @@
-import { realSpan } from '#platform/clock.ts'
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { audit } from '#platform/outbox/announce.ts'
 import { appendOutbox } from '#platform/outbox/append.ts'
 import type { Context } from '../../context.ts'
-import { planDue } from './agenda.ts'
+import { lookEveryMs, planDue } from './agenda.ts'
 import type { CampaignFacts } from './campaignFacts.ts'
 import { nextOpenSpan, type Span } from './window.ts'
 import { lockCampaign } from './writePlan.ts'
 
-/** What comes due within minutes is planned together: by the business clock, but no sooner than a real quarter second. */
-const lookEveryMs = () => Math.max(5 * 60_000, 250 / realSpan(1))
+// Held before it is asked what comes next: who wrote into the agenda before is seen, who comes later finds the new time.
+const HOLD = `
+  INSERT INTO campaign_agenda AS a (tenant_id, campaign_id) VALUES ($1, $2)
+  ON CONFLICT (tenant_id, campaign_id) DO UPDATE SET wake_count = a.wake_count
+  RETURNING next_plan_at AS "nextPlanAt", wake_count AS "wakeCount"`
 
 const LOOK = `
   SELECT EXISTS (SELECT FROM campaign_enrollments e
            WHERE e.tenant_id = $1 AND e.campaign_id = $2 AND e.status = 'active') AS "hasLeads",
          EXISTS (SELECT FROM inbox_message_refs r
-           WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status IN ('queued', 'sending')) AS "hasMail",
-         (SELECT min(e.next_run_at) FROM campaign_enrollments e
-           WHERE e.tenant_id = $1 AND e.campaign_id = $2 AND e.status = 'active' AND e.next_run_at > $3) AS "nextDueAt"`
+           WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'queued')
+         OR EXISTS (SELECT FROM inbox_message_refs r
+           WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'sending') AS "hasMail",
+         least((SELECT min(e.next_run_at) FROM campaign_enrollments e
+                WHERE e.tenant_id = $1 AND e.campaign_id = $2 AND e.status = 'active' AND e.next_run_at > $3),
+               (SELECT min(r.scheduled_at) FROM inbox_message_refs r
+                WHERE r.tenant_id = $1 AND r.campaign_id = $2 AND r.status = 'queued' AND r.queued_at IS NULL
+                  AND r.scheduled_at > $3)) AS "nextDueAt"`
 
 const COMPLETE = `
-  UPDATE campaigns SET status = 'completed', completed_at = $3, next_plan_at = NULL, version = version + 1
-  WHERE tenant_id = $1 AND id = $2`
+  UPDATE campaigns SET status = 'completed', completed_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2`
 
-// Who woke the campaign while it was planned has named a time that the plan did not know of: it counts too.
-const SET_NEXT = `
-  UPDATE campaigns
-  SET next_plan_at = CASE WHEN next_plan_at IS NOT DISTINCT FROM $4 THEN $3 ELSE least(next_plan_at, $3) END
-  WHERE tenant_id = $1 AND id = $2 RETURNING next_plan_at AS "nextPlanAt"`
+const SET_NEXT = 'UPDATE campaign_agenda SET next_plan_at = $3 WHERE tenant_id = $1 AND campaign_id = $2'
 
-type Outcome = { at: Date; span: Span | null; isBlocked: boolean }
+/** What a plan came to. `wakeCount`: what `findWakeCount` said before it was begun. */
+type Outcome = { at: Date; span: Span | null; isBlocked: boolean; wakeCount: number }
+
+/** When the campaign is to be planned next, null for never; at once when someone called while it was planned. */
+export type Settled = { nextPlanAt: Date | null; isCalled: boolean }
 
 /**
  * Says when a campaign is to be planned next: when the next step is due, or when what limits it begins anew. One without
- * active leads and without mail on its way is completed. Answers the time, null when there is nothing more to plan.
+ * active leads and without mail on its way is completed.
  */
 export function settleAgenda(
   { db, requestId }: Context,
   campaign: CampaignFacts,
-  { at, span, isBlocked }: Outcome,
-): Promise<Date | null> {
+  { wakeCount, ...outcome }: Outcome,
+): Promise<Settled> {
+  const { at } = outcome
   return db.tenantSql.transaction(
     async (tx) => {
       const key = [currentTenant(), campaign.id]
-      if ((await lockCampaign(tx, campaign.id)) !== 'sending') return null
+      const status = await lockCampaign(tx, campaign.id)
+      type Held = { nextPlanAt: Date | null; wakeCount: number }
+      const { rows: held } = await tx.query<Held>({ name: 'hold_agenda', text: HOLD }, key)
+      const before = held[0] as Held
+      const settle = async (nextPlanAt: Date | null, isCalled = false): Promise<Settled> => {
+        await tx.query({ name: 'set_next_plan', text: SET_NEXT }, [...key, nextPlanAt])
+        return { nextPlanAt, isCalled }
+      }
+      // Who has stopped it has said all that there is to say; who calls after that is counted.
+      if (status !== 'sending') return { nextPlanAt: null, isCalled: before.wakeCount !== wakeCount }
       type Look = { hasLeads: boolean; hasMail: boolean; nextDueAt: Date | null }
       const { rows } = await tx.query<Look>({ name: 'look_at_campaign', text: LOOK }, [...key, at])
       const { hasLeads, hasMail, nextDueAt } = rows[0] as Look
       if (!hasLeads && !hasMail) {
         await tx.query({ name: 'complete_campaign', text: COMPLETE }, [...key, at])
         await recordCompletion(tx, campaign.id, requestId)
-        return null
+        return settle(null)
       }
-      const nextPlanAt = findNextPlan(campaign, { at, span, isBlocked, nextDueAt })
-      const values = [...key, nextPlanAt, campaign.nextPlanAt]
-      const set = await tx.query<{ nextPlanAt: Date }>({ name: 'set_next_plan', text: SET_NEXT }, values)
-      const settled = set.rows[0]?.nextPlanAt ?? nextPlanAt
-      if (settled.getTime() !== campaign.nextPlanAt?.getTime()) {
-        await appendOutbox(tx, [planDue(currentTenant(), campaign.id, requestId, settled)])
+      if (before.wakeCount !== wakeCount) return settle(now(), true)
+      const nextPlanAt = findNextPlan(campaign, { ...outcome, nextDueAt })
+      if (nextPlanAt.getTime() !== before.nextPlanAt?.getTime()) {
+        await appendOutbox(tx, [planDue(currentTenant(), campaign.id, requestId, nextPlanAt)])
       }
-      return settled
+      return settle(nextPlanAt)
     },
     { retries: 3 },
   )
@@ -68,7 +83,7 @@ export function settleAgenda(
 
 function findNextPlan(
   campaign: CampaignFacts,
-  { at, span, isBlocked, nextDueAt }: Outcome & { nextDueAt: Date | null },
+  { at, span, isBlocked, nextDueAt }: Omit<Outcome, 'wakeCount'> & { nextDueAt: Date | null },
 ): Date {
   const { window, timezones } = campaign
   const openFrom = (time: Date) => nextOpenSpan(window, timezones.campaign, time)?.from ?? time

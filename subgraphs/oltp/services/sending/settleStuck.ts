@@ -19,19 +19,25 @@ const STUCK = `
   FROM inbox_message_refs WHERE status = 'sending' AND sending_started_at < $1
   ORDER BY sending_started_at LIMIT $2`
 
-// Mail of campaigns gets its new time from the planner.
+// Mail of campaigns gets its new time from the planner. What its mailbox may not send is left: it would only come back.
 const FORGOTTEN = `
   SELECT r.tenant_id AS "tenantId", r.id FROM inbox_message_refs r
   WHERE r.status = 'queued' AND r.campaign_id IS NULL AND r.direction = 'outbound' AND r.scheduled_at < $1
     AND (r.queued_at IS NULL OR r.queued_at < $1)
-    AND EXISTS (SELECT FROM email_accounts a
-                WHERE a.tenant_id = r.tenant_id AND a.id = r.email_account_id AND a.status = 'active')
+    AND EXISTS (SELECT FROM email_accounts a JOIN domains d ON d.tenant_id = a.tenant_id AND d.id = a.domain_id
+                WHERE a.tenant_id = r.tenant_id AND a.id = r.email_account_id AND a.status = 'active'
+                  AND d.verification_status = 'verified' AND d.deleted_at IS NULL)
   ORDER BY r.scheduled_at LIMIT $2`
 
 const ANNOUNCE_AGAIN = `
-  UPDATE inbox_message_refs SET queued_at = $3, version = version + 1
-  WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = 'queued'
-  RETURNING id, email_account_id AS "emailAccountId", campaign_id AS "campaignId", scheduled_at AS "scheduledAt", version`
+  WITH forgotten AS (
+    SELECT id FROM inbox_message_refs WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = 'queued'
+    ORDER BY id FOR NO KEY UPDATE
+  )
+  UPDATE inbox_message_refs r SET queued_at = $3, version = r.version + 1
+  FROM forgotten WHERE r.tenant_id = $1 AND r.id = forgotten.id
+  RETURNING r.id, r.email_account_id AS "emailAccountId", r.campaign_id AS "campaignId",
+    r.scheduled_at AS "scheduledAt", r.version`
 
 type Stuck = { tenantId: string; messageId: string; attempt: number; acceptWindowAt: Date | null }
 type Forgotten = { id: string; emailAccountId: string; campaignId: string | null; scheduledAt: Date; version: number }
@@ -68,7 +74,7 @@ export async function settleStuck(context: Context, stuckAfterMs = STUCK_AFTER_M
 async function announceAgain({ db, relay, requestId }: Context, ids: readonly string[]): Promise<void> {
   const work = async (tx: Queryable) => {
     const statement = { name: 'announce_mails_again', text: ANNOUNCE_AGAIN }
-    const { rows } = await tx.query<Forgotten>(statement, [currentTenant(), [...ids].sort(), now()])
+    const { rows } = await tx.query<Forgotten>(statement, [currentTenant(), ids, now()])
     await appendOutbox(
       tx,
       rows.map((mail) => mailDue(mail, requestId)),

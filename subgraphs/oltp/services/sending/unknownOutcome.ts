@@ -1,7 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { Log } from '#platform/log.ts'
-import { audit } from '#platform/outbox/announce.ts'
+import { auditAll } from '#platform/outbox/announce.ts'
 import type { LeavingMail } from './leavingMails.ts'
 import { notifyOwners } from './notifyOwners.ts'
 
@@ -18,14 +18,15 @@ export async function recordUnknown(
 ): Promise<void> {
   if (mails.length === 0) return
   const tenantId = currentTenant()
-  for (const mail of mails) {
-    await audit(tx, {
+  await auditAll(
+    tx,
+    mails.map((mail) => ({
       ...{ tenantId, correlationId: requestId, action: 'mail.outcomeUnknown' },
       ...{ resourceType: 'InboxMessageRef', resourceId: mail.id },
       newValues: { status: 'failed', failureReason: 'outcome_unknown', attempt: mail.sendAttempts },
       notes: 'the connection ended after the text was sent and before the other server answered; not sent again',
-    })
-  }
+    })),
+  )
   await notifyOwners(tx, {
     requestId,
     type: 'mail_outcome_unknown',

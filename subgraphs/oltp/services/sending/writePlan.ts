@@ -29,6 +29,29 @@ export async function lockCampaign(tx: Queryable, campaignId: string): Promise<s
   return rows[0]?.status ?? null
 }
 
+const HOLD_MAILBOXES = `
+  SELECT id FROM email_accounts WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL
+  ORDER BY id FOR SHARE`
+
+/** Those of the mailboxes that there still are; nobody deletes or stops one until the transaction ends. */
+async function holdMailboxes(tx: Queryable, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const values = [currentTenant(), [...new Set(ids)]]
+  const { rows } = await tx.query<{ id: string }>({ name: 'hold_mailboxes', text: HOLD_MAILBOXES }, values)
+  return new Set(rows.map(({ id }) => id))
+}
+
+// As the trigger keep_conversations does when mail is added to a thread: by the same keys, in the same order.
+const HOLD_THREADS = `
+  SELECT pg_advisory_xact_lock_shared(hashtext($1::text), part)
+  FROM (SELECT DISTINCT hashtext(thread::text) & 63 AS part FROM unnest($2::uuid[]) AS thread ORDER BY 1) AS parts`
+
+/** Takes early what the database takes when follow-ups are written: whoever writes an answer has it before leads. */
+async function holdThreads(tx: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await tx.query({ name: 'hold_threads', text: HOLD_THREADS }, [currentTenant(), [...new Set(ids)]])
+}
+
 /**
  * Writes a plan in one transaction, a fixed number of statements for any number of mails: what others took of the caps
  * meanwhile is respected, leads that changed meanwhile are left alone. Answers the ids of the mails that are queued now.
@@ -41,12 +64,21 @@ export function writePlan(
   const work = async (tx: Queryable) => {
     const nothing = { planned: new Set<string>(), ended: 0 }
     if (mails.length === 0 && changes.length === 0) return nothing
+    // In the order of README.md: whoever deletes a mailbox, or answers in a thread, waits, or is waited for here.
+    const there = await holdMailboxes(
+      tx,
+      mails.map(({ mailbox }) => mailbox.id),
+    )
     if ((await lockCampaign(tx, campaign.id)) !== 'sending') return nothing
+    await holdThreads(
+      tx,
+      mails.filter(({ row }) => row.threadId !== row.id).map(({ row }) => row.threadId),
+    )
     const ids = [...mails.map(({ change }) => change.id), ...changes.map(({ id }) => id)]
     const versions = await lockEnrollments(tx, ids)
     const isAsRead = ({ id, version }: EnrollmentChange) => versions.get(id) === version
     const fitting = await takeBudgets(tx, campaign, {
-      mails: mails.filter(({ change }) => isAsRead(change)),
+      mails: mails.filter(({ change, mailbox }) => isAsRead(change) && there.has(mailbox.id)),
       mailboxes,
       span,
     })

@@ -4,10 +4,11 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { readId } from '#platform/graph/ids.ts'
 import { groupBy } from '#platform/grouping.ts'
-import { audit } from '#platform/outbox/announce.ts'
+import { auditAll } from '#platform/outbox/announce.ts'
 import { appendOutbox, type OutboxEventInput } from '#platform/outbox/append.ts'
 import type { Context } from '../../context.ts'
 import { makeEmailEvent } from '../mailFlow/emailEvents.ts'
+import { transact } from '../sending/transact.ts'
 import { type Suppressing, suppress } from '../suppressions.ts'
 import { type Applied, applyHits } from './applyHits.ts'
 import { lockTracked, updateTracked } from './trackedMessages.ts'
@@ -33,7 +34,7 @@ export async function recordTracking(
   const results = new Map<TrackingHitInput, TrackingHitResult>()
   for (const [tenantId, own] of groupBy(hits, (hit) => hit.tenantId)) {
     const work = (tx: Queryable) => recordForTenant(tx, own, context.requestId)
-    const outcomes = await runAsTenant(tenantId, () => context.db.tenantSql.transaction(work, { retries: 3 }))
+    const outcomes = await runAsTenant(tenantId, () => transact(context, work, { retries: 3 }))
     for (const [hit, outcome] of outcomes) results.set(hit, outcome)
   }
   context.relay.wake()
@@ -97,8 +98,9 @@ async function unsubscribe(tx: Queryable, applied: readonly Applied[], requestId
     })
   })
   await suppress(tx, targets)
-  for (const { message, hit } of left) {
-    await audit(tx, {
+  await auditAll(
+    tx,
+    left.map(({ message, hit }) => ({
       tenantId: message.tenantId,
       correlationId: requestId,
       action: 'lead.unsubscribed',
@@ -108,6 +110,6 @@ async function unsubscribe(tx: Queryable, applied: readonly Applied[], requestId
       ipAddress: hit.ip,
       userAgent: hit.userAgent,
       notes: 'by a link in a mail',
-    })
-  }
+    })),
+  )
 }

@@ -1,8 +1,8 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
-import { lockLeavingLeads } from '../leadFarewells.ts'
 import type { Mailbox } from '../mailFlow/emailEvents.ts'
 import type { MessageRow } from '../rows.ts'
+import { holdLeads } from '../sending/holdLeads.ts'
 
 /** A mail that went out, as far as its tracking goes. */
 export type TrackedMessage = Pick<
@@ -73,10 +73,7 @@ export async function lockTracked(
       currentTenant(),
       ids,
     ])
-    await lockLeavingLeads(
-      tx,
-      rows.flatMap(({ id }) => id ?? []),
-    )
+    await holdLeads(tx, { messageIds: ids, leadIds: rows.flatMap(({ id }) => id ?? []) })
   }
   const { rows } = await tx.query<Row>({ name: 'tracking_lock', text: LOCK }, [currentTenant(), ids])
   return new Map(
