@@ -29,6 +29,8 @@ export async function startOwn({ supergraphSdl, face, publicKey, ports }: OwnOpt
     GATEWAY_FACE: face,
     GATEWAY_PORT: '0',
     LOG_LEVEL: 'warn',
+    RATE_LIMIT_PER_TENANT: '1000000000',
+    RATE_LIMIT_PER_ADDRESS: '1000000000',
     TRACKING_KEY: key(),
     ...Object.fromEntries(
       TIERS.flatMap((tier) => [
