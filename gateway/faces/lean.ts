@@ -14,6 +14,7 @@ import type { GatewayContext } from '../tiers/context.ts'
 import { readBody } from './body.ts'
 
 const JSON_TYPE = 'application/json'
+const LONG_TEXT = 16 * 1024
 const GRAPHQL_TYPE = 'application/graphql-response+json'
 
 export type LeanFaceOptions = {
@@ -87,13 +88,15 @@ function send(
   { originHeaders, isClosing }: LeanFaceOptions,
   { status, contentType, text }: Answer,
 ): void {
+  // A short text goes out in one piece with its head; a long one is turned into bytes once, not counted and then turned.
+  const body = text.length > LONG_TEXT ? Buffer.from(text) : text
   response.writeHead(status, {
     'content-type': `${contentType}; charset=utf-8`,
-    'content-length': Buffer.byteLength(text),
+    'content-length': Buffer.byteLength(body),
     ...originHeaders(headers.origin),
     ...(isClosing() && { connection: 'close' }),
   })
-  response.end(text)
+  response.end(body)
 }
 
 function answerFault(error: Error, request: IncomingMessage, response: ServerResponse, options: LeanFaceOptions): void {
