@@ -11,8 +11,11 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql'
-import { findKind } from '../isolation/doors/kinds.ts'
+import { findKind, type Kind as IdKind } from '../isolation/doors/kinds.ts'
 import { fillInput } from '../isolation/doors/selection.ts'
+
+/** What inputs are about where either of several fields says it. */
+const NAMES_ONE: Record<string, Record<string, IdKind>> = { ReplyInput: { conversationId: 'Conversation' } }
 
 /** Which argument each variable of a document is given to, `Query.campaign.id`, and what that field answers. */
 type Places = Map<string, { coordinate: string; returned: string }>
@@ -21,7 +24,7 @@ type Places = Map<string, { coordinate: string; returned: string }>
 export function fillVariables(
   schema: GraphQLSchema,
   document: DocumentNode,
-  idOf: (kind: NonNullable<ReturnType<typeof findKind>>) => string,
+  idOf: (kind: IdKind) => string,
 ): Record<string, unknown> {
   const places = findPlaces(schema, document)
   const operation = operationOf(document)
@@ -50,7 +53,7 @@ function fillVariable(
   schema: GraphQLSchema,
   { variable, type: typeNode }: VariableDefinitionNode,
   places: Places,
-  idOf: (kind: NonNullable<ReturnType<typeof findKind>>) => string,
+  idOf: (kind: IdKind) => string,
 ): unknown {
   const type = typeFromAST(schema, typeNode as never)
   if (!type || !isNonNullType(type)) return undefined
@@ -61,7 +64,11 @@ function fillVariable(
     return idOf(kind)
   }
   const [owner = '', name = ''] = splitLast(place?.coordinate ?? '')
-  return fillInput(type as never, name, ids, owner)
+  const filled = fillInput(type as never, name, ids, owner)
+  const also = NAMES_ONE[getNamedType(type).name]
+  if (!also) return filled
+  const named = Object.entries(also).map(([field, kind]) => [field, idOf(kind)])
+  return { ...(filled as object), ...Object.fromEntries(named) }
 }
 
 function findPlaces(schema: GraphQLSchema, document: DocumentNode): Places {
