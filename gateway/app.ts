@@ -63,7 +63,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const pipeline = new Pipeline({
     engine,
     verifyToken: rememberTokens(makeTokenVerifier(config.tokens)),
-    admit: makeAdmission(operations, config.operations),
+    admit: makeAdmission(operations, { policy: config.operations, limits: config.limits }),
     persisted,
     rates,
     log,

@@ -4,6 +4,7 @@ import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
 import { httpUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { trackingKeySettings, trackingKeys } from '#platform/tracking/keys.ts'
+import { LIMITS } from './limits/limits.ts'
 
 const MIB = 1024 * 1024
 const production = process.env.NODE_ENV === 'production'
@@ -31,6 +32,12 @@ export const gatewayConfig = z
     EXPLORER: z.stringbool().default(!production),
     /** What clients may ask: `registered` documents of operations/, or `any` within the limits. Staff may ask anything. */
     OPERATIONS: z.enum(['registered', 'any']).default(production ? 'registered' : 'any'),
+    /** The most that an operation which is not registered may ask. */
+    MAX_OPERATION_DEPTH: positiveInteger.default(LIMITS.depth),
+    MAX_OPERATION_FIELDS: positiveInteger.default(LIMITS.fields),
+    MAX_OPERATION_ALIASES: positiveInteger.default(LIMITS.aliases),
+    MAX_OPERATION_DIRECTIVES: positiveInteger.default(LIMITS.directives),
+    MAX_OPERATION_COST: positiveInteger.default(LIMITS.cost),
     /** Requests a minute of one tenant, and from one address. */
     RATE_LIMIT_PER_TENANT: positiveInteger.default(1_000),
     RATE_LIMIT_PER_ADDRESS: positiveInteger.default(5_000),
@@ -54,6 +61,13 @@ export const gatewayConfig = z
       .filter(Boolean),
     explorer: read.EXPLORER,
     operations: read.OPERATIONS,
+    limits: {
+      depth: read.MAX_OPERATION_DEPTH,
+      fields: read.MAX_OPERATION_FIELDS,
+      aliases: read.MAX_OPERATION_ALIASES,
+      directives: read.MAX_OPERATION_DIRECTIVES,
+      cost: read.MAX_OPERATION_COST,
+    },
     rates: { redisUrl: read.REDIS_URL, perTenant: read.RATE_LIMIT_PER_TENANT, perAddress: read.RATE_LIMIT_PER_ADDRESS },
     trackingKeys: trackingKeys(read),
     tiers: outgoingEdges('gateway', TIERS, read),

@@ -2,7 +2,7 @@ import { type DocumentNode, print } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 import type { Admission } from '../pipeline/engine.ts'
 import { hashOf, type RegisteredOperation } from '../registry/registeredOperations.ts'
-import { findOperation, LIMITS, measureDocument, refuseBeyondLimits } from './limits.ts'
+import { findOperation, LIMITS, type Limits, measureDocument, refuseBeyondLimits } from './limits.ts'
 import type { Measure } from './measure.ts'
 
 /** `registered`: clients may ask the documents of `operations/` and nothing else, staff anything. `any`: anybody anything. */
@@ -15,7 +15,10 @@ type Known = { isRegistered: boolean; measures: Map<string, Measure> }
  * Decides what may be asked: registered operations always, others by policy and within the limits. A registered document
  * is one however it is laid out.
  */
-export function makeAdmission(registered: readonly RegisteredOperation[], policy: AdmissionPolicy): Admission {
+export function makeAdmission(
+  registered: readonly RegisteredOperation[],
+  { policy, limits }: { policy: AdmissionPolicy; limits: Limits },
+): Admission {
   const idsByName = new Map(registered.map(({ name, id }) => [name, id]))
   const documents = new WeakMap<DocumentNode, Known>()
 
@@ -36,7 +39,7 @@ export function makeAdmission(registered: readonly RegisteredOperation[], policy
     if (policy === 'registered' && caller.kind !== 'staff') {
       throw new AppError('FORBIDDEN', 'only registered operations may be asked here')
     }
-    refuseBeyondLimits(measure)
+    refuseBeyondLimits(measure, limits)
   }
 }
 

@@ -9,14 +9,17 @@ import {
 import { AppError } from '#platform/errors.ts'
 import { type Measure, measureOperation } from './measure.ts'
 
-/** What an operation that is not registered may ask. A whole introspection is 15 deep. */
-export const LIMITS = {
+/** The most an operation may be, figure by figure. */
+export type Limits = Record<keyof Measure, number>
+
+/** What an operation that is not registered may ask unless settings say otherwise. A whole introspection is 15 deep. */
+export const LIMITS: Limits = {
   depth: 16,
   fields: 2_000,
   aliases: 50,
   directives: 50,
   cost: 20_000,
-} as const satisfies Record<keyof Measure, number>
+}
 
 type Asked = { operationName?: string | null | undefined; variables?: Record<string, unknown> | null | undefined }
 
@@ -39,12 +42,12 @@ export function measureDocument(schema: GraphQLSchema, document: DocumentNode, {
  * Refuses what asks for too much. To be called before validation, which takes exponential time over some of it.
  * @throws AppError LIMIT_REACHED naming limit and figure
  */
-export function refuseBeyondLimits(measure: Measure): void {
-  for (const limit of Object.keys(LIMITS) as (keyof Measure)[]) {
-    if (measure[limit] <= LIMITS[limit]) continue
+export function refuseBeyondLimits(measure: Measure, limits: Limits): void {
+  for (const [limit, max] of Object.entries(limits) as [keyof Measure, number][]) {
+    if (measure[limit] <= max) continue
     const figure = Number.isFinite(measure[limit]) ? measure[limit] : 'far more'
-    throw new AppError('LIMIT_REACHED', `the operation's ${limit} may be at most ${LIMITS[limit]}, not ${figure}`, {
-      extensions: { limit, max: LIMITS[limit] },
+    throw new AppError('LIMIT_REACHED', `the operation's ${limit} may be at most ${max}, not ${figure}`, {
+      extensions: { limit, max },
     })
   }
 }

@@ -46,7 +46,8 @@ describe('the explorer', () => {
       '/explorer/json.worker.js',
       '/explorer/editor.worker.js',
     ]) {
-      expect((await page(file.slice(1))).status).toBe(200)
+      const loaded = await page(file.slice(1))
+      expect([loaded.status, (await loaded.arrayBuffer()).byteLength > 1_000]).toEqual([200, true])
     }
   })
 

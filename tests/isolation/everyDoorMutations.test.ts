@@ -110,6 +110,7 @@ describe('whoever may', () => {
       if (STARTS.has(door.field.name)) await restoreWorkspace(world.owners, rival.plan, 'draft')
       const absent = await askDoor(door, absentOf(kind), witness)
       await reopenDeadLetters(rival)
+      await restorePriorities(rival)
       const rows = () => (isOfPlatform(kind) ? platformAlerts() : rowsOf(rival))
       const before = await rows()
       const told = await askDoor(door, rival.idOf(kind), witness)
@@ -141,6 +142,13 @@ async function reopenDeadLetters({ plan }: SeededTenant): Promise<void> {
      AND id IN (SELECT job_id FROM dead_letter_jobs WHERE tenant_id = $1)`,
     [plan.tenantId],
   )
+}
+
+/** One whose priority is what it is to become is not moved. */
+async function restorePriorities({ plan }: SeededTenant): Promise<void> {
+  await world.owners.queue.query("UPDATE jobs SET priority = 100 WHERE tenant_id = $1 AND status = 'queued'", [
+    plan.tenantId,
+  ])
 }
 
 async function restoreSchedule({ plan, idOf }: SeededTenant): Promise<void> {

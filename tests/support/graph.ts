@@ -197,9 +197,12 @@ export class TestPlatform {
 export async function startPlatform({
   tiers = TIERS,
   worker = false,
+  gateway = {},
 }: {
   tiers?: readonly Tier[]
   worker?: boolean
+  /** Settings of the gateway that differ from the usual. */
+  gateway?: ProcessSettings
 } = {}): Promise<TestPlatform> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-graph-'))
   await loadDevKey(dataDir)
@@ -216,7 +219,7 @@ export async function startPlatform({
   try {
     // One after the other: Jest cannot load two graphs of modules at once.
     for (const tier of tiers) await platform.startTier(tier)
-    await platform.startGateway()
+    await platform.startGateway(gateway)
     if (worker) await platform.startWorker()
     return platform
   } catch (error) {

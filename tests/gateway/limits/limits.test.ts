@@ -14,7 +14,7 @@ const schema = buildSchema(`
 `)
 const measure = (query: string, variables?: Record<string, unknown>, operationName?: string) => {
   const { measure: found } = measureDocument(schema, parse(query), { variables, operationName })
-  refuseBeyondLimits(found)
+  refuseBeyondLimits(found, LIMITS)
   return found
 }
 

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { buildSchema, parse } from 'graphql'
 import { type AdmissionPolicy, makeAdmission } from '../../../gateway/limits/admission.ts'
+import { LIMITS } from '../../../gateway/limits/limits.ts'
 import { readGraphqlRequest } from '../../../gateway/pipeline/graphqlRequest.ts'
 import { PersistedQueries } from '../../../gateway/registry/persistedQueries.ts'
 import { hashOf, makeManifest, readRegisteredOperations } from '../../../gateway/registry/registeredOperations.ts'
@@ -103,7 +104,7 @@ describe('admission', () => {
   const schema = buildSchema('type Query { a: Int b: Int }')
   const ask = (policy: AdmissionPolicy, query: string, kind: 'user' | 'staff' = 'user') => {
     const context = { caller: { kind } } as GatewayContext
-    makeAdmission(registered, policy)(
+    makeAdmission(registered, { policy, limits: LIMITS })(
       { schema, document: parse(query), operationName: undefined, variables: {} },
       context,
     )
