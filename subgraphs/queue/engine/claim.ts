@@ -1,5 +1,6 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
+import { columnParser } from '#platform/database/columnParsers.ts'
 import type { ClaimedJob } from './job.ts'
 import type { Sql } from './sql.ts'
 
@@ -97,7 +98,7 @@ function measuring(lengths: number[]): pg.CustomTypesConfig {
     lengths.push(text.length)
     return JSON.parse(text)
   }
-  return { getTypeParser: (oid, format) => (Number(oid) === JSONB ? parse : pg.types.getTypeParser(oid, format)) }
+  return { getTypeParser: (oid, format) => (Number(oid) === JSONB ? parse : columnParser(Number(oid), format)) }
 }
 
 type Place = Pick<ClaimedJob, 'queueName' | 'leaseId' | 'position' | 'payloadLength'>
