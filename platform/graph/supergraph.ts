@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { composeServices } from '@apollo/composition'
-import { parse } from 'graphql'
+import { Supergraph } from '@apollo/federation-internals'
+import { type GraphQLSchema, parse } from 'graphql'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -27,6 +28,11 @@ export function readTierSchema(tier: Tier): string {
 /** Whether the committed supergraph is this one. */
 export function isCommittedSupergraph(sdl: string): boolean {
   return existsSync(SUPERGRAPH) && readFileSync(SUPERGRAPH, 'utf8') === sdl
+}
+
+/** What clients see of the committed supergraph. */
+export function readCommittedGraph(): GraphQLSchema {
+  return Supergraph.build(readFileSync(SUPERGRAPH, 'utf8')).apiSchema().toGraphQLJSSchema()
 }
 
 export function writeSupergraph(sdl: string) {

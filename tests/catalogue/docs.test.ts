@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { TIERS } from '#platform/contracts/tiers.ts'
+import { renderGraphDocument } from '#platform/graph/graphDocument.ts'
+import { readCommittedGraph } from '#platform/graph/supergraph.ts'
 import { PROJECT_ROOT } from '#platform/prisma/freshness.ts'
 import { listReferences, renderSchemaDocument, type Schemas } from '#platform/prisma/schemaDocument.ts'
 import { readSchema } from '#platform/prisma/schemaFile.ts'
@@ -28,4 +30,8 @@ describe.each(TIERS)('the schema document of %s', (tier) => {
     const unknown = comments.flatMap(listReferences).filter((reference) => !known.has(reference))
     expect(unknown).toEqual([])
   })
+})
+
+test('the page of what the graph can be asked is what cli/docs.ts writes from the schemas', () => {
+  expect(readFileSync(new URL('docs/graph.md', PROJECT_ROOT), 'utf8')).toBe(renderGraphDocument(readCommittedGraph()))
 })

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { Supergraph } from '@apollo/federation-internals'
 import {
   type FieldDefinitionNode,
   type GraphQLSchema,
@@ -12,13 +10,10 @@ import {
   parse,
 } from 'graphql'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
-import { readTierSchema } from '#platform/graph/supergraph.ts'
+import { readCommittedGraph, readTierSchema } from '#platform/graph/supergraph.ts'
 
 /** The schema that clients see, of the committed supergraph. */
-export function readApiSchema(): GraphQLSchema {
-  const sdl = readFileSync(new URL('../../gateway/supergraph.graphql', import.meta.url), 'utf8')
-  return Supergraph.build(sdl).apiSchema().toGraphQLJSSchema()
-}
+export const readApiSchema = readCommittedGraph
 
 /** One field as a tier's schema defines it. */
 export type TierField = { tier: Tier; type: string; field: FieldDefinitionNode }
