@@ -17,7 +17,7 @@ const STAFF: TokenSubject = { kind: 'staff', tenantId: null, userId: null, roles
 const NO_ID = () => 'x'
 
 /** What tells only numbers, or what is the platform's: nothing in it is one tenant's alone. */
-const NAMELESS = new Set(['plans', 'queues', 'analyticsWatermarks', 'monthlyVolume', 'storageStats'])
+const NAMELESS = new Set(['plans', 'queues', 'analyticsWatermarks', 'monthlyVolume', 'storageStats', 'sendDecision'])
 
 const schema = readApiSchema()
 const doors = rootDoors(schema, 'Query')

@@ -117,18 +117,18 @@ describe('afterwards', () => {
     )
 
   test("every lead's end is explained by what happened to it", async () => {
-    for (const lead of await leads()) {
-      const { email, status, reason, mails } = lead
+    const unexplained = (await leads()).filter(({ email, status, reason, mails }) => {
       const has = (key: 'replied' | 'left' | 'bounced') => mails.some((mail) => mail[key] !== null)
-      const explained =
+      return !(
         (status === 'stopped' && reason === 'suppressed' && suppressed.has(email) && mails.length === 0) ||
         (status === 'replied' && has('replied')) ||
         (status === 'unsubscribed' && has('left')) ||
         (status === 'bounced' && has('bounced')) ||
         // To its end: all three mails, or those whose conditions held.
         (status === 'completed' && mails.some(({ step, sent }) => sent !== null && step === demo.stepIds[3]))
-      expect({ ...lead, explained }).toMatchObject({ explained: true })
-    }
+      )
+    })
+    expect(unexplained).toEqual([])
   })
 
   test('nobody got a step twice, or a mail after answering, leaving or bouncing for good; nothing went to whom it must not', async () => {
@@ -148,10 +148,11 @@ describe('afterwards', () => {
   })
 
   test('no cap was passed on any day', async () => {
+    // By when it began to leave: by this clock the conversation with the other server takes an hour.
     type Day = { mailbox: string; day: string; mails: number }
     const days = await all<Day>(
       oltp,
-      `SELECT email_account_id AS mailbox, (sent_at AT TIME ZONE 'UTC')::date::text AS day, count(*)::int AS mails
+      `SELECT email_account_id AS mailbox, (sending_started_at AT TIME ZONE 'UTC')::date::text AS day, count(*)::int AS mails
        FROM inbox_message_refs WHERE tenant_id = $1 AND campaign_id = $2 AND sent_at IS NOT NULL GROUP BY 1, 2`,
     )
     expect(Math.max(...days.map(({ mails }) => mails))).toBeLessThanOrEqual(DAILY_LIMIT)

@@ -369,7 +369,8 @@ describe('sendDecision', () => {
       limit: 'ENDED',
       explanation: expect.stringContaining('sent'),
     })
-    expect(await ask(world, {})).toEqual({ code: 'INVALID_INPUT' })
+    expect(await ask(world, { messageId: id, enrollmentId })).toEqual({ code: 'INVALID_INPUT' })
+    expect(await ask(world, {})).toBeNull()
   })
 })
 

@@ -20,6 +20,7 @@ const SOURCES = {
   Campaign: oltp('SELECT campaign_id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
   CampaignPreflight: oltp('SELECT campaign_id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
   CampaignSequenceStep: oltp('SELECT id AS value FROM campaign_sequence_steps WHERE tenant_id = $1'),
+  CampaignEnrollment: oltp('SELECT id AS value FROM campaign_enrollments WHERE tenant_id = $1'),
   InboxMessageRef:
     oltp(`SELECT thread_id AS value FROM inbox_message_refs WHERE tenant_id = $1 AND direction = 'inbound'
     AND parent_message_id IS NOT NULL`),
@@ -72,6 +73,7 @@ const BY_NAME: Record<string, Kind> = {
   templateId: 'Template',
   campaignId: 'Campaign',
   stepId: 'CampaignSequenceStep',
+  enrollmentId: 'CampaignEnrollment',
   stepIds: 'CampaignSequenceStep',
   messageId: 'InboxMessageRef',
   threadId: 'InboxMessageRef',

@@ -28,6 +28,20 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
   const company = { scope: 'company', company_id: plan.companyId }
   await oltp('suppressions', { ...own, id: uuidv7(), domain: `no-${slug}.example`, reason: 'manual', ...company })
 
+  await oltp('sending_budgets', {
+    tenant_id: tenantId,
+    scope: 'mailbox',
+    scope_id: mailboxId,
+    day: daysAgo(0),
+    reserved: 3,
+  })
+  await oltp('imap_cursors', { tenant_id: tenantId, email_account_id: mailboxId, last_uid: 5 })
+  // Its line in the planner's agenda; not for now.
+  await systems.oltp.query(
+    'INSERT INTO campaign_agenda (tenant_id, campaign_id, next_plan_at) SELECT tenant_id, id, $2 FROM campaigns WHERE tenant_id = $1',
+    [tenantId, daysAgo(-300)],
+  )
+
   const fileKey = `lead-export/${slug} file`
   const list = { ...own, content_storage_key: fileKey }
   await oltp('lead_imports', { ...list, file_name: `${slug} leads.csv`, status: 'running', error_count: 1 })

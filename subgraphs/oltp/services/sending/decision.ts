@@ -43,15 +43,15 @@ export type SendDecision = {
 }
 
 /**
- * Why a mail, or a lead's next mail, is not going out now. Null for what the tenant does not have.
- * @throws AppError INVALID_INPUT unless exactly one of them is named
+ * Why a mail, or a lead's next mail, is not going out now. Null for what the tenant does not have, or for nothing.
+ * @throws AppError INVALID_INPUT when both are named
  */
 export async function findSendDecision(
   context: Context,
   { messageId, enrollmentId }: { messageId?: string | null; enrollmentId?: string | null },
 ): Promise<SendDecision | null> {
-  if ((messageId == null) === (enrollmentId == null)) {
-    throw new AppError('INVALID_INPUT', 'name either a message or an enrollment')
+  if (messageId != null && enrollmentId != null) {
+    throw new AppError('INVALID_INPUT', 'name a message or an enrollment, not both')
   }
   const at = now()
   if (messageId != null) return isUuid(messageId) ? decideMessage(context, messageId.toLowerCase(), at) : null
