@@ -19,7 +19,8 @@ describe('undoing migrations', () => {
 
   test('is done where nothing would be lost', async () => {
     const target = { tier: 'queue', url: database.ownerUrl, keepData: true } as const
-    expect(await migrateDown(target)).toEqual(['20261125000900_comments'])
+    const [last] = (await migrationStatus(target)).applied.slice(-1)
+    expect(await migrateDown(target)).toEqual([last])
   })
 
   test.each([
