@@ -1,20 +1,14 @@
-import {
-  type DocumentNode,
-  type FragmentDefinitionNode,
-  GraphQLError,
-  Kind,
-  type OperationDefinitionNode,
-  OperationTypeNode,
-} from 'graphql'
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql'
+import { LRUCache } from 'lru-cache'
 import { AppError } from '#platform/errors.ts'
 import { hideAliases, makePathReader } from './aliases.ts'
+import { decideConditions, findConditionVariables, fragmentsOf, withoutEmptySelections } from './conditions.ts'
 import type { Execution, Fault, Fetcher, Step } from './execution.ts'
 import { compileIntrospection } from './introspection.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { compilePlan } from './plan/planSteps.ts'
-import { findConditionVariables } from './shape/conditions.ts'
 import type { ValueWriter } from './shape/leaves.ts'
-import { compileShape, type ShapeSource } from './shape/shape.ts'
+import { compileShape } from './shape/shape.ts'
 import type { Supergraph } from './supergraph.ts'
 import { compileVariables } from './variables.ts'
 
@@ -34,37 +28,23 @@ export type Operation<Context> = {
 
 export type OperationSetup<Context> = { supergraph: Supergraph; fetchers: ReadonlyMap<string, Fetcher<Context>> }
 
-/** So many combinations of conditions keep their shape; beyond, the oldest is made anew. */
-const KEPT_SHAPES = 64
+/** So many combinations of conditions stay compiled; beyond, the oldest is made anew. */
+const KEPT_VARIANTS = 64
 
 /**
- * Compiles one operation of a valid document.
- * @throws GraphQLError with a code of Apollo's if the operation is not there, or may not be run
+ * Compiles one operation of a valid document. Where variables decide what is asked (@skip, @include), each combination is
+ * an operation of its own, planned when it is first met: the planner does not keep apart what is required only under a
+ * condition and what always is.
+ * @throws GraphQLError with a code of Apollo's if the operation is not there, or may not be run; AppError LIMIT_REACHED
  */
 export function compileOperation<Context>(
   document: DocumentNode,
   operationName: string | undefined,
-  { supergraph, fetchers }: OperationSetup<Context>,
+  setup: OperationSetup<Context>,
 ): Operation<Context> {
   const node = selectOperation(document, operationName)
-  const { apiSchema: schema, typeTest, isAbstract } = supergraph
-  const fragments = new Map(
-    document.definitions
-      .filter((definition): definition is FragmentDefinitionNode => definition.kind === Kind.FRAGMENT_DEFINITION)
-      .map((definition) => [definition.name.value, definition]),
-  )
-  const { document: plain, renamed } = hideAliases(document, supergraph.fieldNames)
-  const fetch = compilePlan(planOf(supergraph, plain, operationName), { fetchers, typeTest, isAbstract })
-  const introspect = compileIntrospection<Context>(schema, selectOperation(plain, operationName), plain)
-  const step: Step<Context> = introspect
-    ? async (execution) => {
-        await introspect(execution)
-        await fetch(execution)
-      }
-    : fetch
-  const readVariables = compileVariables(schema, node)
-  const shapeFor = makeShapes(node, { schema, fragments, renamed })
-  const readPath = renamed.size > 0 ? makePathReader(renamed) : undefined
+  const readVariables = compileVariables(setup.supergraph.apiSchema, node)
+  const variantFor = makeVariants(document, node, setup)
   return {
     kind: node.operation,
     name: node.name?.value,
@@ -73,12 +53,66 @@ export function compileOperation<Context>(
       const given = isObject(variables) ? variables : {}
       const read = readVariables(given)
       if ('errors' in read) return { errors: read.errors }
+      const variant = variantFor(read.values)
       const data: JsonObject = Object.create(null)
       const execution: Execution<Context> = { data, faults: [], given, variables: read.values, context }
-      await step(execution)
-      if (readPath) for (const fault of execution.faults) if (fault.path) fault.path = readPath(fault.path)
-      return { data: shapeFor(read.values)(data), faults: execution.faults }
+      await variant.step(execution)
+      for (const fault of execution.faults) if (fault.path) fault.path = variant.readPath(fault.path)
+      return { data: variant.shape(data), faults: execution.faults }
     },
+  }
+}
+
+/** An operation of which it is decided what is asked. */
+type Variant<Context> = {
+  step: Step<Context>
+  shape: ValueWriter
+  readPath: (path: (string | number)[]) => (string | number)[]
+}
+
+function makeVariants<Context>(
+  document: DocumentNode,
+  node: OperationDefinitionNode,
+  setup: OperationSetup<Context>,
+): (variables: JsonObject) => Variant<Context> {
+  const conditions = findConditionVariables(node.selectionSet, fragmentsOf(document))
+  const compile = (variables: JsonObject) =>
+    compileVariant(decideConditions(document, variables), node.name?.value, setup)
+  if (conditions.length === 0) {
+    const only = compile({})
+    return () => only
+  }
+  const variants = new LRUCache<string, Variant<Context>>({ max: KEPT_VARIANTS })
+  return (variables) => {
+    const key = conditions.map((name) => (variables[name] === true ? '1' : '0')).join('')
+    const variant = variants.get(key) ?? compile(variables)
+    variants.set(key, variant)
+    return variant
+  }
+}
+
+function compileVariant<Context>(
+  document: DocumentNode,
+  operationName: string | undefined,
+  { supergraph, fetchers }: OperationSetup<Context>,
+): Variant<Context> {
+  const { apiSchema: schema, fieldNames, typeTest, isAbstract } = supergraph
+  const node = selectOperation(document, operationName)
+  const root = schema.getRootType(node.operation)
+  if (!root) throw new Error(`there is no root for a ${node.operation}`)
+  const { document: plain, renamed } = hideAliases(document, fieldNames)
+  const plan = planOf(supergraph, withoutEmptySelections(plain), operationName)
+  const fetch = compilePlan(plan, { fetchers, typeTest, isAbstract })
+  const introspect = compileIntrospection<Context>(schema, selectOperation(plain, operationName), plain)
+  return {
+    step: introspect
+      ? async (execution) => {
+          await introspect(execution)
+          await fetch(execution)
+        }
+      : fetch,
+    shape: compileShape({ schema, fragments: fragmentsOf(document), renamed }, root, node.selectionSet),
+    readPath: renamed.size > 0 ? makePathReader(renamed) : (path) => path,
   }
 }
 
@@ -107,32 +141,5 @@ function planOf(supergraph: Supergraph, document: DocumentNode, operationName: s
     const isTooMuch = cause instanceof Error && TOO_MUCH_TO_PLAN.test(cause.message)
     if (isTooMuch) throw new AppError('LIMIT_REACHED', 'the operation selects too much to be planned', { cause })
     throw new Error('the operation could not be planned', { cause })
-  }
-}
-
-/** The shape of the answer under some variables: only those that @skip and @include read make a difference. */
-function makeShapes(
-  node: OperationDefinitionNode,
-  source: Omit<ShapeSource, 'variables'>,
-): (variables: JsonObject) => ValueWriter {
-  const root = source.schema.getRootType(node.operation)
-  if (!root) throw new Error(`there is no root for a ${node.operation}`)
-  const compile = (variables: JsonObject) => compileShape({ ...source, variables }, root, node.selectionSet)
-  const conditions = findConditionVariables(node.selectionSet, source.fragments)
-  if (conditions.length === 0) {
-    const shape = compile({})
-    return () => shape
-  }
-  const shapes = new Map<string, ValueWriter>()
-  return (variables) => {
-    const key = conditions.map((name) => (variables[name] === true ? '1' : '0')).join('')
-    let shape = shapes.get(key)
-    if (!shape) {
-      shape = compile(Object.fromEntries(conditions.map((name) => [name, variables[name]])))
-      const [oldest] = shapes.keys()
-      if (shapes.size >= KEPT_SHAPES && oldest !== undefined) shapes.delete(oldest)
-      shapes.set(key, shape)
-    }
-    return shape
   }
 }

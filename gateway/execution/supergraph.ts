@@ -8,7 +8,6 @@ import {
   isInterfaceType,
   isObjectType,
 } from 'graphql'
-import { withCertainFields } from './certainFields.ts'
 import { settleStandIns } from './requires/settle.ts'
 import { addStandIns } from './requires/stands.ts'
 import { makeTypeTests, type TypeTest } from './typeTests.ts'
@@ -55,7 +54,7 @@ export function readSupergraph(sdl: string): Supergraph {
     reservedNames: new Set(standIns.byName.keys()),
     plan(document, operationName) {
       const options = { operationName, validate: false }
-      const operation = operationFromDocument(apiSchema, withCertainFields(document), options)
+      const operation = operationFromDocument(apiSchema, document, options)
       return settleStandIns(planner.buildQueryPlan(operation), standIns)
     },
     typeTest: makeTypeTests(whole),

@@ -15,15 +15,14 @@ import {
   TypeMetaFieldDef,
   TypeNameMetaFieldDef,
 } from 'graphql'
+import type { Fragments } from '../conditions.ts'
 import { isInherited, isObject, type JsonObject, readOwn } from '../json.ts'
-import { type Fragments, isLeftOut } from './conditions.ts'
 import { leafWriter, type ValueWriter } from './leaves.ts'
 
-/** What an operation asks for, with its conditions decided. */
+/** Where the selections of an operation come from, its @skip and @include carried out. */
 export type ShapeSource = {
   schema: GraphQLSchema
   fragments: Fragments
-  variables: JsonObject
   /** Aliases that have another name in the data. */
   renamed: ReadonlyMap<string, string>
 }
@@ -133,7 +132,6 @@ function collect(
   collected: Map<string, Occurrences>,
 ): void {
   for (const selection of selections) {
-    if (isLeftOut(selection, source.variables)) continue
     if (selection.kind === Kind.FIELD) {
       const fieldName = selection.name.value
       const key = selection.alias?.value ?? fieldName
