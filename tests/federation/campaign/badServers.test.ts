@@ -137,6 +137,15 @@ test('a password comes from the vault; a wrong one disconnects the mailbox, and 
   expect(disconnected.paused_reason).not.toContain('tr0ub4dor')
   expect(strict.taken).toEqual([])
 
+  // Attempts that are under way with the wrong one would disconnect it again.
+  const waiting = async () =>
+    (
+      await oltp.query(
+        `SELECT count(*)::int AS mails FROM inbox_message_refs WHERE tenant_id = $1 AND queued_at IS NULL`,
+        [rival.tenantId],
+      )
+    ).rows[0].mails
+  await eventually(waiting, (mails) => mails === 3, 40_000)
   setPassword(PASSWORD)
   await oltp.query(`UPDATE email_accounts SET status = 'active', paused_reason = NULL WHERE id = $1`, [mailbox?.id])
   await oltp.query('UPDATE campaign_agenda SET next_plan_at = now() WHERE campaign_id = $1', [rival.campaignId])
