@@ -1,5 +1,12 @@
 import type { Resolvers } from '#graphql/oltp'
-import { campaign, campaignEnrollment, campaignMetrics, campaignPreflight, campaignSequenceStep, template } from './resolvers/campaigns.ts'
+import {
+  campaign,
+  campaignEnrollment,
+  campaignMetrics,
+  campaignPreflight,
+  campaignSequenceStep,
+  template,
+} from './resolvers/campaigns.ts'
 import {
   domain,
   domainIpAssignment,
