@@ -14,7 +14,7 @@ import { foundCampaign } from './campaign/tenant.ts'
 import { type BenchPlatform, startPlatform } from './leadFiles/platform.ts'
 import { machineLine } from './support/machine.ts'
 
-const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { status } } }'
+const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { status } } }'
 const PROGRESS = `query ($id: ID!) { campaign(id: $id) {
   status sendProgress { queued sending sent failed } analytics { sent } } }`
 

@@ -1,11 +1,4 @@
-import type {
-  CancelCampaignInput,
-  LaunchCampaignInput,
-  PauseCampaignInput,
-  PreflightFindingCode,
-  ResumeCampaignInput,
-  ScheduleCampaignInput,
-} from '#graphql/oltp'
+import type { CampaignActionInput, PreflightFindingCode, ScheduleCampaignInput } from '#graphql/oltp'
 import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
@@ -53,8 +46,8 @@ const STOP_ENROLLMENTS = `
  * @throws AppError NOT_FOUND; CONFLICT unless it is a draft or scheduled; INVALID_INPUT or LIMIT_REACHED, with the findings
  *         in its extensions, for what `campaignPreflight` calls a blocker: leads named stay in the campaign
  */
-export async function launchCampaign(context: Context, input: LaunchCampaignInput): Promise<CampaignRow> {
-  const id = readId(input.campaignId, 'campaignId')
+export async function launchCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
+  const id = readAction(input, 'launch')
   await requireState(context, id, LAUNCHABLE)
   if (input.leadIds?.length || input.filter) await enrollSelection(context, id, input)
   return startSending(context, id, { from: LAUNCHABLE, action: 'campaign.launch' })
@@ -64,8 +57,8 @@ export async function launchCampaign(context: Context, input: LaunchCampaignInpu
  * Has a paused campaign go on, with the leads and steps that were added meanwhile.
  * @throws AppError NOT_FOUND; CONFLICT unless it is paused; INVALID_INPUT or LIMIT_REACHED as `launchCampaign`
  */
-export async function resumeCampaign(context: Context, input: ResumeCampaignInput): Promise<CampaignRow> {
-  const id = readId(input.campaignId, 'campaignId')
+export async function resumeCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
+  const id = readAction(input, 'other')
   await requireState(context, id, ['paused'])
   // One whose leads have all left meanwhile ends by going on.
   return startSending(context, id, { from: ['paused'], action: 'campaign.resume', tolerated: ['no_leads'] })
@@ -101,8 +94,8 @@ export async function scheduleCampaign(context: Context, input: ScheduleCampaign
  * Pauses a campaign that sends: nothing is planned any more, and what is queued waits.
  * @throws AppError NOT_FOUND; CONFLICT unless it sends; INVALID_INPUT
  */
-export async function pauseCampaign(context: Context, input: PauseCampaignInput): Promise<CampaignRow> {
-  const id = readId(input.campaignId, 'campaignId')
+export async function pauseCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
+  const id = readAction(input, 'pause')
   const reason = readOptionalText(input.reason, 'reason', MAX_REASON_LENGTH)
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['sending'])
@@ -118,8 +111,8 @@ export async function pauseCampaign(context: Context, input: PauseCampaignInput)
  * Ends a campaign for good: its leads leave it, and what is queued does not go out.
  * @throws AppError NOT_FOUND; CONFLICT for one that has ended
  */
-export async function cancelCampaign(context: Context, input: CancelCampaignInput): Promise<CampaignRow> {
-  const id = readId(input.campaignId, 'campaignId')
+export async function cancelCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
+  const id = readAction(input, 'other')
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['draft', 'scheduled', 'sending', 'paused'])
     await updateRow(tx, 'campaigns', id, { status: 'cancelled', version: before.version + 1 })
@@ -130,6 +123,17 @@ export async function cancelCampaign(context: Context, input: CancelCampaignInpu
     await record(stateChange('campaign.cancel', before, { status: 'cancelled', stopped, failed: failed.length }))
   })
   return getCampaign(context, id)
+}
+
+/** The campaign's id; what is said besides must be of use to the action. */
+function readAction(
+  { id, leadIds, filter, reason }: CampaignActionInput,
+  action: 'launch' | 'pause' | 'other',
+): string {
+  if (action !== 'launch' && (leadIds || filter))
+    throw new AppError('INVALID_INPUT', 'leadIds, filter: are for launching')
+  if (action !== 'pause' && reason != null) throw new AppError('INVALID_INPUT', 'reason: is for pausing')
+  return readId(id, 'id')
 }
 
 const LAUNCHABLE = ['draft', 'scheduled']

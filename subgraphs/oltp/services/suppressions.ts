@@ -13,6 +13,7 @@ import { findAnswer, makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { readDomain, readEmail } from './leadInput.ts'
 import { filterPeriod, NEWEST_FIRST, type PageInput } from './lists.ts'
 import type { SuppressionRow } from './rows.ts'
+import { wakeCampaigns } from './sending/agenda.ts'
 import { giveBack, MAIL_PLACE, type MailPlace } from './sending/failQueued.ts'
 import { holdLeads } from './sending/holdLeads.ts'
 import { areLive } from './tenantRows.ts'
@@ -81,7 +82,7 @@ const suppressText = (leads: string) => `
     SET status = CASE lead.reason WHEN 'bounce' THEN 'bounced' WHEN 'manual' THEN 'stopped' ELSE 'unsubscribed' END,
         stop_reason = lead.word, ended_at = lead.at, next_run_at = NULL, version = e.version + 1
     FROM lead WHERE e.tenant_id = $1 AND e.lead_id = lead.id AND e.status = 'active' AND ${isWithin('e.campaign_id')}
-    RETURNING e.id
+    RETURNING e.id, e.campaign_id
   ), failed AS (
     UPDATE inbox_message_refs r
     SET status = 'failed', failed_at = lead.at, failure_reason = lead.word, version = r.version + 1
@@ -90,6 +91,7 @@ const suppressText = (leads: string) => `
   )
   SELECT (SELECT coalesce(array_agg(id), '{}') FROM added) AS "suppressionIds",
          (SELECT coalesce(array_agg(DISTINCT id), '{}') FROM lead) AS "leadIds",
+         (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM stopped) AS "campaignIds",
          (SELECT count(*)::int FROM stopped) AS stopped,
          (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS failed`
 
@@ -120,7 +122,7 @@ export async function suppress(tx: Queryable, targets: readonly Suppressing[]): 
     domains: targets.flatMap(({ domain }) => domain ?? []),
   })
   type Failed = Omit<MailPlace, 'scheduledAt'> & { scheduledAt: string | null }
-  type Done = Omit<Suppressed, 'failed'> & { failed: Failed[] }
+  type Done = Omit<Suppressed, 'failed'> & { failed: Failed[]; campaignIds: string[] }
   const result = await tx.query<Done>(statement, [currentTenant(), JSON.stringify(rows)])
   const [done] = result.rows
   if (!done) throw new Error('suppress answered nothing')
@@ -131,7 +133,10 @@ export async function suppress(tx: Queryable, targets: readonly Suppressing[]): 
       scheduledAt: scheduledAt ? new Date(scheduledAt) : null,
     })),
   )
-  return { ...done, failed: done.failed.length }
+  const { campaignIds, failed, ...suppressed } = done
+  // Whose last lead has left has ended.
+  wakeCampaigns(tx, campaignIds, now())
+  return { ...suppressed, failed: failed.length }
 }
 
 /**

@@ -76,7 +76,7 @@ const FACTS = `
 test(
   'kill -9 in the midst of a campaign sends no lead a step twice and forgets none',
   async () => {
-    const launch = 'mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { status } } }'
+    const launch = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { status } } }'
     expect((await platform.ask(launch, { id: demo.campaignId })).errors).toBeUndefined()
     const settle = 'mutation { settleStuckMail(olderThanMs: 8000) }'
     const status = async () => {

@@ -12,7 +12,7 @@ import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../../suppor
 import { type CampaignTenant, foundCampaignTenant } from './campaignTenant.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 
-const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { status } } }'
+const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { status } } }'
 const PASSWORD = 'correct horse battery staple'
 
 let platform: TestPlatform

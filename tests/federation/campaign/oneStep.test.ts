@@ -5,7 +5,7 @@ import { RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../..
 import { type CampaignTenant, foundCampaignTenant } from './campaignTenant.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 
-const LAUNCH = `mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { id status } } }`
+const LAUNCH = `mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { id status } } }`
 const CAMPAIGN = `query ($id: ID!) { campaign(id: $id) { status analytics { sent delivered bounced }
   sendProgress { queued sending sent failed }
   messages(first: 100) { nodes { id status toEmail subject content { text headers } jobs { nodes { status jobType } } } } } }`

@@ -73,7 +73,7 @@ const all = async <Row extends object>(client: pg.Client, sql: string) =>
   (await client.query<Row>(sql, [demo.tenantId, demo.campaignId])).rows
 
 test('a campaign of three mails runs to its end in a world that answers', async () => {
-  const launch = 'mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { status } } }'
+  const launch = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { status } } }'
   expect((await platform.ask(launch, { id: demo.campaignId })).errors).toBeUndefined()
   const status = async () =>
     (await platform.ask('query ($id: ID!) { campaign(id: $id) { status pausedReason } }', { id: demo.campaignId })).data

@@ -22,8 +22,9 @@ const ask = makeAsk(
 )
 const FIELDS = `campaign { id name description status scheduledAt startedAt archivedAt pausedReason dailyCap sendingWindow
   timezone steps { stepOrder stepType template { id } emailAccount { id } waitHours } }`
+const ACTIONS = ['launchCampaign', 'pauseCampaign', 'resumeCampaign', 'cancelCampaign']
 const mutation = (name: string, selection = FIELDS) => {
-  const type = `${name[0]?.toUpperCase()}${name.slice(1)}Input`
+  const type = ACTIONS.includes(name) ? 'CampaignActionInput' : `${name[0]?.toUpperCase()}${name.slice(1)}Input`
   const text = `mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`
   return (input: object, workspace?: Workspace, role?: string) => ask(text, { input }, workspace, role)
 }
@@ -154,9 +155,9 @@ describe('settings', () => {
     }
     await setCampaign(workspace, { status: 'draft' })
     expect((await archive({ campaignId }, workspace)).value.campaign.archivedAt).not.toBeNull()
-    expect((await launch({ campaignId }, workspace)).code).toBe('CONFLICT')
+    expect((await launch({ id: campaignId }, workspace)).code).toBe('CONFLICT')
     expect((await archive({ campaignId, isArchived: false }, workspace)).value.campaign.archivedAt).toBeNull()
-    expect((await launch({ campaignId }, workspace)).code).toBeUndefined()
+    expect((await launch({ id: campaignId }, workspace)).code).toBeUndefined()
   })
 })
 
@@ -164,23 +165,23 @@ describe('the life of a campaign', () => {
   test('launch, pause, resume, cancel: each state leads only where it may', async () => {
     const workspace = await foundLaunchable(tier)
     const { campaignId } = workspace
-    expect((await pause({ campaignId }, workspace)).code).toBe('CONFLICT')
-    expect((await resume({ campaignId }, workspace)).code).toBe('CONFLICT')
+    expect((await pause({ id: campaignId }, workspace)).code).toBe('CONFLICT')
+    expect((await resume({ id: campaignId }, workspace)).code).toBe('CONFLICT')
 
-    const launched = await launch({ campaignId }, workspace)
+    const launched = await launch({ id: campaignId }, workspace)
     expect(launched.value.campaign).toMatchObject({ status: 'SENDING', startedAt: expect.any(String) })
     expect(await plansAnnounced(workspace)).toMatchObject([{ plannedCampaignId: campaignId }])
     expect(await agendaOf(workspace)).toHaveLength(1)
     expect((await enrollmentsOf(workspace)).map(({ nextRunAt }) => nextRunAt)).toEqual([expect.any(Date)])
-    expect((await launch({ campaignId }, workspace)).code).toBe('CONFLICT')
+    expect((await launch({ id: campaignId }, workspace)).code).toBe('CONFLICT')
 
-    const paused = await pause({ campaignId, reason: ' Holidays ' }, workspace)
+    const paused = await pause({ id: campaignId, reason: ' Holidays ' }, workspace)
     expect(paused.value.campaign).toMatchObject({ status: 'PAUSED', pausedReason: 'Holidays' })
     expect(await agendaOf(workspace)).toEqual([])
     expect((await rowOf(workspace)).pausedAt).not.toBeNull()
-    expect((await launch({ campaignId }, workspace)).code).toBe('CONFLICT')
+    expect((await launch({ id: campaignId }, workspace)).code).toBe('CONFLICT')
 
-    const resumed = await resume({ campaignId }, workspace)
+    const resumed = await resume({ id: campaignId }, workspace)
     expect(resumed.value.campaign).toMatchObject({
       status: 'SENDING',
       pausedReason: null,
@@ -189,13 +190,13 @@ describe('the life of a campaign', () => {
     expect(await plansAnnounced(workspace)).toHaveLength(2)
 
     const queued = await writeMail(tier, workspace)
-    expect((await cancel({ campaignId }, workspace)).value.campaign.status).toBe('CANCELLED')
+    expect((await cancel({ id: campaignId }, workspace)).value.campaign.status).toBe('CANCELLED')
     expect(await agendaOf(workspace)).toEqual([])
     expect(await enrollmentsOf(workspace)).toMatchObject([{ status: 'stopped', stopReason: 'campaign_cancelled' }])
     const mail = await tier.db.system.inboxMessageRef.findFirstOrThrow({ where: { id: queued } })
     expect(mail).toMatchObject({ status: 'failed', failureReason: 'campaign_cancelled', failedAt: expect.any(Date) })
     for (const act of [launch, pause, resume, cancel])
-      expect((await act({ campaignId }, workspace)).code).toBe('CONFLICT')
+      expect((await act({ id: campaignId }, workspace)).code).toBe('CONFLICT')
     const acts = await auditedActs(tier, workspace, 'Campaign')
     expect(acts.map(({ action }) => action.replace('campaign.', ''))).toEqual(['launch', 'pause', 'resume', 'cancel'])
   })
@@ -203,7 +204,7 @@ describe('the life of a campaign', () => {
   test('what was promised for mail that will not leave is given back, of mailbox, domain, campaign and plan', async () => {
     const scheduledAt = new Date('2026-11-25T23:30:00Z')
     const ways: Record<string, (workspace: Workspace) => Promise<unknown>> = {
-      cancelled: ({ campaignId, ...own }) => cancel({ campaignId }, { campaignId, ...own }),
+      cancelled: ({ campaignId, ...own }) => cancel({ id: campaignId }, { campaignId, ...own }),
       removed: async (workspace) => {
         const { campaignId, leadId } = workspace
         await setCampaign(workspace, { status: 'paused' })
@@ -226,12 +227,12 @@ describe('the life of a campaign', () => {
   test('launched ten times at once, it is launched once; the others meet a conflict', async () => {
     const workspace = await foundLaunchable(tier)
     const { campaignId } = workspace
-    const answers = await Promise.all(Array.from({ length: 10 }, () => launch({ campaignId }, workspace)))
+    const answers = await Promise.all(Array.from({ length: 10 }, () => launch({ id: campaignId }, workspace)))
     expect(answers.filter(({ code }) => code === undefined)).toHaveLength(1)
     expect(answers.filter(({ code }) => code === 'CONFLICT')).toHaveLength(9)
     expect(await plansAnnounced(workspace)).toHaveLength(1)
     expect(await enrollmentsOf(workspace)).toMatchObject([{ version: 2 }])
-    const pauses = await Promise.all(Array.from({ length: 5 }, () => pause({ campaignId }, workspace)))
+    const pauses = await Promise.all(Array.from({ length: 5 }, () => pause({ id: campaignId }, workspace)))
     expect(pauses.filter(({ code }) => code === undefined)).toHaveLength(1)
   })
 
@@ -239,7 +240,7 @@ describe('the life of a campaign', () => {
     for (let round = 0; round < 5; round += 1) {
       const workspace = await foundLaunchable(tier)
       const { campaignId } = workspace
-      await Promise.all([launch({ campaignId }, workspace), cancel({ campaignId }, workspace)])
+      await Promise.all([launch({ id: campaignId }, workspace), cancel({ id: campaignId }, workspace)])
       expect((await rowOf(workspace)).status).toBe('cancelled')
       expect(await enrollmentsOf(workspace)).toMatchObject([{ status: 'stopped', nextRunAt: null }])
       expect(await agendaOf(workspace)).toEqual([])
@@ -251,7 +252,7 @@ describe('the life of a campaign', () => {
     const { tenantId, campaignId } = workspace
     await tier.db.system.emailAccount.updateMany({ where: { tenantId }, data: { status: 'paused' } })
     await tier.db.system.campaignEnrollment.deleteMany({ where: { tenantId } })
-    const told = await launch({ campaignId }, workspace)
+    const told = await launch({ id: campaignId }, workspace)
     expect(told.code).toBe('INVALID_INPUT')
     expect(told.extensions.findings.map(({ code, severity }: Record<string, string>) => [code, severity])).toEqual([
       ['MAILBOX_INACTIVE', 'BLOCKER'],
@@ -270,7 +271,7 @@ describe('the life of a campaign', () => {
     await tier.db.system.sendingBudget.create({
       data: { tenantId, scope: 'plan', scopeId: subscription.id, day, reserved: 10_000 },
     })
-    const told = await launch({ campaignId }, workspace)
+    const told = await launch({ id: campaignId }, workspace)
     expect(told.code).toBe('LIMIT_REACHED')
     expect(told.extensions.findings).toMatchObject([{ code: 'PLAN_LIMIT_REACHED' }])
   })
@@ -295,7 +296,7 @@ describe('the life of a campaign', () => {
     expect(drafted.value.campaign).toMatchObject({ status: 'DRAFT', scheduledAt: null })
     expect(await agendaOf(workspace)).toEqual([])
     await schedule({ campaignId, scheduledAt: at }, workspace)
-    expect((await launch({ campaignId }, workspace)).value.campaign.status).toBe('SENDING')
+    expect((await launch({ id: campaignId }, workspace)).value.campaign.status).toBe('SENDING')
     expect((await schedule({ campaignId, scheduledAt: at }, workspace)).code).toBe('CONFLICT')
   })
 })
@@ -355,11 +356,11 @@ describe('leads', () => {
     const { tenantId, campaignId } = workspace
     await writeLeads(tier, workspace, 10)
     await tier.db.system.template.updateMany({ where: { tenantId }, data: { bodyText: '{{ lead.custom.city }}' } })
-    const refused = await launch({ campaignId, filter: {} }, workspace)
+    const refused = await launch({ id: campaignId, filter: {} }, workspace)
     expect(refused.extensions.findings).toMatchObject([{ code: 'CONTENT_NOT_RENDERED', count: 11 }])
     expect(await enrollmentsOf(workspace)).toHaveLength(11)
     await tier.db.system.template.updateMany({ where: { tenantId }, data: { bodyText: 'Hello' } })
-    expect((await launch({ campaignId, filter: {} }, workspace)).value.campaign.status).toBe('SENDING')
+    expect((await launch({ id: campaignId, filter: {} }, workspace)).value.campaign.status).toBe('SENDING')
     expect((await enrollmentsOf(workspace)).every(({ nextRunAt }) => nextRunAt !== null)).toBe(true)
   })
 })
@@ -367,23 +368,31 @@ describe('leads', () => {
 test("another tenant's campaign is not found by any of these, like one that does not exist", async () => {
   const before = await rowOf(rival)
   for (const campaignId of [rival.campaignId, '01930000-0000-7000-8000-00000000dead']) {
-    for (const act of [update, duplicate, archive, launch, pause, resume, cancel, addLeads, removeLeads]) {
+    for (const act of [update, duplicate, archive, addLeads, removeLeads]) {
       expect((await act({ campaignId })).code).toBe('NOT_FOUND')
+    }
+    for (const act of [launch, pause, resume, cancel]) {
+      expect((await act({ id: campaignId })).code).toBe('NOT_FOUND')
     }
     expect((await schedule({ campaignId, scheduledAt: inDays(1) })).code).toBe('NOT_FOUND')
   }
-  expect((await launch({ campaignId: 'x' })).code).toBe('INVALID_INPUT')
+  expect((await launch({ id: 'x' })).code).toBe('INVALID_INPUT')
+  expect((await cancel({ id: demo.campaignId, reason: 'why' })).code).toBe('INVALID_INPUT')
+  expect((await pause({ id: demo.campaignId, leadIds: [] })).code).toBe('INVALID_INPUT')
   expect(await rowOf(rival)).toEqual(before)
 })
 
 test('viewers, staff and services do none of it', async () => {
   const { campaignId, companyId } = demo
-  for (const act of [update, duplicate, archive, schedule, launch, pause, resume, cancel, addLeads, removeLeads]) {
+  for (const act of [update, duplicate, archive, schedule, addLeads, removeLeads]) {
     expect((await act({ campaignId }, demo, 'viewer')).code).toBe('FORBIDDEN')
+  }
+  for (const act of [launch, pause, resume, cancel]) {
+    expect((await act({ id: campaignId }, demo, 'viewer')).code).toBe('FORBIDDEN')
   }
   expect((await create({ companyId, name: 'x' }, demo, 'viewer')).code).toBe('FORBIDDEN')
   for (const caller of [STAFF, SERVICE]) {
-    const text = 'mutation ($id: ID!) { launchCampaign(input: { campaignId: $id }) { campaign { id } } }'
+    const text = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { id } } }'
     expect((await tier.ask(text, { id: campaignId }, caller)).errors?.[0]?.extensions.code).toBe('FORBIDDEN')
   }
 })

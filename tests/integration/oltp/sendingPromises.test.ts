@@ -62,16 +62,16 @@ const ask = makeAsk(
   },
 )
 const mutate = (name: string, answers: string, input: object, world: SendingWorld) => {
-  const type = `${name[0]?.toUpperCase()}${name.slice(1)}Input`
+  const type = 'id' in input ? 'CampaignActionInput' : `${name[0]?.toUpperCase()}${name.slice(1)}Input`
   return ask(`mutation ($input: ${type}!) { ${name}(input: $input) { ${answers} } }`, { input }, world, 'owner')
 }
 
 describe('what was promised for mail that will not leave', () => {
   const emailOf = ({ slug }: SendingWorld) => `lead0@customer-${slug}.example`
   const ways: Record<string, (world: SendingWorld) => Promise<unknown>> = {
-    cancelCampaign: (world) => mutate('cancelCampaign', 'campaign { id }', { campaignId: world.campaignId }, world),
+    cancelCampaign: (world) => mutate('cancelCampaign', 'campaign { id }', { id: world.campaignId }, world),
     removeCampaignLeads: async (world) => {
-      await mutate('pauseCampaign', 'campaign { id }', { campaignId: world.campaignId }, world)
+      await mutate('pauseCampaign', 'campaign { id }', { id: world.campaignId }, world)
       const input = { campaignId: world.campaignId, leadIds: world.leadIds }
       return mutate('removeCampaignLeads', 'removed', input, world)
     },

@@ -151,6 +151,6 @@ async function people(world: SendingWorld, round: number): Promise<void> {
   const { code } = await ask(round % 3 === 0 ? remove : unsubscribe, { input: { leadId } }, world, 'owner')
   expect(code).toBeUndefined()
   if (round % 4 !== 0) return
-  const pause = 'mutation ($input: PauseCampaignInput!) { pauseCampaign(input: $input) { campaign { id } } }'
-  await ask(pause, { input: { campaignId: world.campaignId } }, world, 'owner')
+  const pause = 'mutation ($input: CampaignActionInput!) { pauseCampaign(input: $input) { campaign { id } } }'
+  await ask(pause, { input: { id: world.campaignId } }, world, 'owner')
 }

@@ -111,6 +111,7 @@ const BY_COORDINATE: Record<string, Kind> = {
   'StarConversationInput.ids': 'Conversation',
   'ArchiveConversationInput.ids': 'Conversation',
   'MarkMessagesReadInput.ids': 'InboxMessageRef',
+  'CampaignActionInput.id': 'Campaign',
   'JobActionInput.id': 'Job',
   'ReprioritizeJobInput.id': 'Job',
   'UnparkOutboxEventInput.id': 'OutboxEvent',

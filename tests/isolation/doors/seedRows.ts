@@ -36,12 +36,6 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
     reserved: 3,
   })
   await oltp('imap_cursors', { tenant_id: tenantId, email_account_id: mailboxId, last_uid: 5 })
-  // Its line in the planner's agenda; not for now.
-  await systems.oltp.query(
-    'INSERT INTO campaign_agenda (tenant_id, campaign_id, next_plan_at) SELECT tenant_id, id, $2 FROM campaigns WHERE tenant_id = $1',
-    [tenantId, daysAgo(-300)],
-  )
-
   const fileKey = `lead-export/${slug} file`
   const list = { ...own, content_storage_key: fileKey }
   await oltp('lead_imports', { ...list, file_name: `${slug} leads.csv`, status: 'running', error_count: 1 })
@@ -113,6 +107,19 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
     },
   })
   await writeJobs(writer(systems.queue), plan, storageKey, own.id)
+}
+
+/** Has the campaign send on, which has ended since its only lead has left it. */
+export async function restartCampaign(systems: Systems, { tenantId }: Plan): Promise<void> {
+  const restart = `UPDATE campaigns SET status = 'sending', completed_at = NULL WHERE tenant_id = $1 AND status = 'completed'`
+  await systems.oltp.query(restart, [tenantId])
+  // Its line in the planner's agenda; not for now.
+  await systems.oltp.query(
+    `INSERT INTO campaign_agenda (tenant_id, campaign_id, next_plan_at)
+     SELECT tenant_id, id, $2 FROM campaigns WHERE tenant_id = $1
+     ON CONFLICT (tenant_id, campaign_id) DO UPDATE SET next_plan_at = excluded.next_plan_at`,
+    [tenantId, daysAgo(-300)],
+  )
 }
 
 /** Rows that hold up the counting of events, so they come when that is done. */

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { DEMO, RIVAL, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { KINDS, type Kind, sourceOf } from './kinds.ts'
-import { writeAlert, writeLateRows, writeRows } from './seedRows.ts'
+import { restartCampaign, writeAlert, writeLateRows, writeRows } from './seedRows.ts'
 import { foundTenant, type Plan, planTenant, sealedTexts, useTenant } from './seedTenant.ts'
 import { collectTexts, type Owners } from './tenantRows.ts'
 
@@ -53,6 +53,7 @@ export async function buildWorld(
       await useTenant(platform, plan, slug === 'demo' ? DEMO : RIVAL)
       await writeRows(systems, plan)
       await drain(platform, owners)
+      await restartCampaign(systems, plan)
       await platform.tierClient('analytics').request(REFRESH)
       if (slug === 'demo') await beforeRival(platform)
     }

@@ -1,6 +1,8 @@
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
+import { wakeCampaigns } from '../sending/agenda.ts'
 import { giveBack, MAIL_PLACE, type MailPlace } from '../sending/failQueued.ts'
 import type { About } from './answers.ts'
 import { makeEmailEvent } from './emailEvents.ts'
@@ -30,6 +32,7 @@ const RECORD = `
     SET status = 'replied', stop_reason = 'replied', ended_at = told.at, next_run_at = NULL, version = e.version + 1
     FROM told WHERE e.tenant_id = $1 AND e.campaign_id = told."campaignId" AND e.lead_id = told."leadId"
       AND e.status IN ('active', 'completed')
+    RETURNING e.campaign_id
   ), leads AS (
     UPDATE leads l SET status = 'replied'
     FROM told WHERE l.tenant_id = $1 AND l.id = told."leadId" AND l.status IN ('new', 'contacted')
@@ -41,7 +44,8 @@ const RECORD = `
     RETURNING ${MAIL_PLACE}
   )
   SELECT (SELECT coalesce(jsonb_agg(marked), '[]') FROM marked) AS marked,
-         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS failed`
+         (SELECT coalesce(jsonb_agg(failed), '[]') FROM failed) AS failed,
+         (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM ended) AS "campaignIds"`
 
 /**
  * Records that persons have answered campaigns' mails, in the caller's transaction and a fixed number of statements: the
@@ -59,11 +63,14 @@ export async function recordReplies(
   const rows = [...byId.values()].map(({ message: { id, campaignId, leadId }, at }) => ({ id, campaignId, leadId, at }))
   type Marked = { id: string; version: number; isArrival: boolean }
   type Failed = Omit<MailPlace, 'scheduledAt'> & { scheduledAt: string | null }
-  const recorded = await tx.query<{ marked: Marked[]; failed: Failed[] }>({ name: 'record_replies', text: RECORD }, [
+  type Recorded = { marked: Marked[]; failed: Failed[]; campaignIds: string[] }
+  const recorded = await tx.query<Recorded>({ name: 'record_replies', text: RECORD }, [
     currentTenant(),
     JSON.stringify(rows),
   ])
-  const { marked = [], failed = [] } = recorded.rows[0] ?? {}
+  const { marked = [], failed = [], campaignIds = [] } = recorded.rows[0] ?? {}
+  // Whose last lead has left has ended.
+  wakeCampaigns(tx, campaignIds, now())
   await giveBack(
     tx,
     failed.map(({ scheduledAt, ...place }) => ({ ...place, scheduledAt: scheduledAt ? new Date(scheduledAt) : null })),
