@@ -8,6 +8,7 @@ import { announceDuePlans } from '../services/sending/duePlans.ts'
 import { finishSending } from '../services/sending/finish.ts'
 import { planCampaignSends } from '../services/sending/plan.ts'
 import { settleStuck } from '../services/sending/settleStuck.ts'
+import { asUser } from './callers.ts'
 
 /** The request's context once a worker is known to ask. */
 function asWorker(context: Context): Context {
@@ -16,7 +17,7 @@ function asWorker(context: Context): Context {
 }
 
 export const sendingQueries: Pick<QueryResolvers, 'sendDecision'> = {
-  sendDecision: (_, args, context) => findSendDecision(context, args),
+  sendDecision: (_, args, context) => findSendDecision(asUser(context), args),
 }
 
 export const sendingMutations: Pick<

@@ -41,15 +41,14 @@ const STOP_ENROLLMENTS = `
   FROM active WHERE e.tenant_id = $1 AND e.id = active.id AND e.status = 'active'`
 
 /**
- * Launches a draft or scheduled campaign for the leads named and those added before. Of several who do it at once one
- * does; it is a conflict for the others.
+ * Launches a draft or scheduled campaign for the leads added before. Of several who do it at once one does; it is a
+ * conflict for the others.
  * @throws AppError NOT_FOUND; CONFLICT unless it is a draft or scheduled; INVALID_INPUT or LIMIT_REACHED, with the findings
- *         in its extensions, for what `campaignPreflight` calls a blocker: leads named stay in the campaign
+ *         in its extensions, for what `campaignPreflight` calls a blocker
  */
 export async function launchCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
-  const id = readAction(input, 'launch')
+  const id = readAction(input)
   await requireState(context, id, LAUNCHABLE)
-  if (input.leadIds?.length || input.filter) await enrollSelection(context, id, input)
   return startSending(context, id, { from: LAUNCHABLE, action: 'campaign.launch' })
 }
 
@@ -58,7 +57,7 @@ export async function launchCampaign(context: Context, input: CampaignActionInpu
  * @throws AppError NOT_FOUND; CONFLICT unless it is paused; INVALID_INPUT or LIMIT_REACHED as `launchCampaign`
  */
 export async function resumeCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
-  const id = readAction(input, 'other')
+  const id = readAction(input)
   await requireState(context, id, ['paused'])
   // One whose leads have all left meanwhile ends by going on.
   return startSending(context, id, { from: ['paused'], action: 'campaign.resume', tolerated: ['no_leads'] })
@@ -95,7 +94,7 @@ export async function scheduleCampaign(context: Context, input: ScheduleCampaign
  * @throws AppError NOT_FOUND; CONFLICT unless it sends; INVALID_INPUT
  */
 export async function pauseCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
-  const id = readAction(input, 'pause')
+  const id = readId(input.id, 'id')
   const reason = readOptionalText(input.reason, 'reason', MAX_REASON_LENGTH)
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['sending'])
@@ -112,7 +111,7 @@ export async function pauseCampaign(context: Context, input: CampaignActionInput
  * @throws AppError NOT_FOUND; CONFLICT for one that has ended
  */
 export async function cancelCampaign(context: Context, input: CampaignActionInput): Promise<CampaignRow> {
-  const id = readAction(input, 'other')
+  const id = readAction(input)
   await changeAudited(context, async (tx, record) => {
     const before = await lockInState(tx, id, ['draft', 'scheduled', 'sending', 'paused'])
     await updateRow(tx, 'campaigns', id, { status: 'cancelled', version: before.version + 1 })
@@ -125,14 +124,9 @@ export async function cancelCampaign(context: Context, input: CampaignActionInpu
   return getCampaign(context, id)
 }
 
-/** The campaign's id; what is said besides must be of use to the action. */
-function readAction(
-  { id, leadIds, filter, reason }: CampaignActionInput,
-  action: 'launch' | 'pause' | 'other',
-): string {
-  if (action !== 'launch' && (leadIds || filter))
-    throw new AppError('INVALID_INPUT', 'leadIds, filter: are for launching')
-  if (action !== 'pause' && reason != null) throw new AppError('INVALID_INPUT', 'reason: is for pausing')
+/** The campaign's id. A reason that nobody would read is refused. */
+function readAction({ id, reason }: CampaignActionInput): string {
+  if (reason != null) throw new AppError('INVALID_INPUT', 'reason: is for pausing')
   return readId(id, 'id')
 }
 

@@ -168,7 +168,7 @@ describe('a queue', () => {
     const given = { maxConcurrentJobs: 40, maxConcurrentPerTenant: 4, rateLimitPerMinute: 600, backoffMultiplier: 1.5 }
     expect(await update(given)).toMatchObject({ queue: { ...given, retryAttempts: 3, keepCompletedHours: 168 } })
     expect(await audited(PLATFORM_TENANT, 'queue.updated')).toMatchObject({
-      ...{ oldValues: { maxConcurrentJobs: 10, maxConcurrentPerTenant: null }, newValues: given },
+      ...{ oldValues: { maxConcurrentJobs: 500, maxConcurrentPerTenant: null }, newValues: given },
     })
     const back = { rateLimitPerMinute: null, maxConcurrentPerTenant: null, maxConcurrentJobs: 10, backoffMultiplier: 2 }
     expect(await update(back)).toMatchObject({ queue: back })
