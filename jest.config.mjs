@@ -9,4 +9,6 @@ export default {
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   testTimeout: 30_000,
   maxWorkers: 2,
+  // Modules loaded as ESM are not let go from one file to the next: a worker that has grown is replaced.
+  workerIdleMemoryLimit: '1GB',
 }
