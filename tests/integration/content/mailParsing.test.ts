@@ -42,6 +42,7 @@ describe('a well-made mail', () => {
       inReplyTo: ['<m0@rcpt.example>'],
       references: ['<r1@x.example>', '<m0@rcpt.example>'],
       fromEmail: 'ada@sender.example',
+      replyTo: null,
       toEmails: ['inbox@rcpt.example', 'bob@rcpt.example', 'x@y.example', 'z@y.example', 'carol@rcpt.example'],
       subject: 'Grüße from afar',
       date: new Date('2026-11-22T08:00:00Z'),

@@ -189,7 +189,8 @@ describe('an answer', () => {
       'email.delivered',
       'email.replied',
     ])
-    expect(events.at(-1)?.payload).toMatchObject({ messageId: id, campaignId: demo.campaignId, stepId: demo.stepId })
+    const replied = events.find(({ aggregateId, eventType }) => aggregateId === id && eventType === 'email.replied')
+    expect(replied?.payload).toMatchObject({ messageId: id, campaignId: demo.campaignId, stepId: demo.stepId })
   })
 
   test('is found by the newest of its References when In-Reply-To is missing', async () => {
