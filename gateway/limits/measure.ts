@@ -13,7 +13,9 @@ import {
   isObjectType,
   Kind,
   type OperationDefinitionNode,
+  SchemaMetaFieldDef,
   type SelectionSetNode,
+  TypeMetaFieldDef,
 } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 
@@ -110,24 +112,23 @@ function withDirectives(measure: Measure, directives: number): Measure {
   return directives === 0 ? measure : { ...measure, directives: measure.directives + directives }
 }
 
-type AnyField = GraphQLField<unknown, unknown>
+// biome-ignore lint/suspicious/noExplicitAny: graphql-js has them so; nothing is resolved here
+type AnyField = GraphQLField<any, any>
 type ReadVariable = (name: string) => unknown
 
 function fieldOf(schema: GraphQLSchema, parent: GraphQLNamedType | undefined, name: string): AnyField | undefined {
-  if (name === '__schema' || name === '__type') {
-    return schema.getQueryType() === parent ? introspectionField(schema, name) : undefined
+  if (parent === schema.getQueryType()) {
+    if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef
+    if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef
   }
   if (!isObjectType(parent) && !isInterfaceType(parent)) return undefined
   return parent.getFields()[name]
 }
 
-/** Introspection is answered from memory: it is measured in depth and fields, and its lists count once. */
-function introspectionField(schema: GraphQLSchema, name: string): AnyField | undefined {
-  const type = schema.getType(name === '__schema' ? '__Schema' : '__Type')
-  return type ? ({ name, args: [], type } as unknown as AnyField) : undefined
-}
-
-/** How many rows a field's selections are answered for: a page's `first`, or a guess for a list without one. */
+/**
+ * How many rows a field's selections are answered for: a page's `first`, or a guess for a list without one. Introspection
+ * is answered from memory: its lists count once.
+ */
 function rowsOf(field: AnyField, given: readonly ArgumentNode[], read: ReadVariable): number {
   const type = getNamedType(field.type)
   if (!isCompositeType(type) || type.name.startsWith('__')) return 1

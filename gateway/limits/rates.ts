@@ -1,9 +1,9 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { Log } from '#platform/log.ts'
+import { connectRedis } from '#platform/redis.ts'
 
 const WINDOW_SECONDS = 60
-const LONGEST_PAUSE_MS = 5_000
 /** One that does not answer within this is as good as away: asking takes no longer than this. */
 const REDIS_TIMEOUT_MS = 100
 
@@ -28,7 +28,12 @@ export class Rates {
   readonly #tenant: RateLimiterMemory | RateLimiterRedis
 
   constructor({ redisUrl, perTenant, perAddress, log }: RateOptions) {
-    this.#redis = redisUrl ? connect(redisUrl, log) : undefined
+    this.#redis = redisUrl
+      ? connectRedis({
+          ...{ url: redisUrl, name: 'gateway-rates', timeoutMs: REDIS_TIMEOUT_MS, log },
+          whenAway: 'this gateway counts requests for itself',
+        })
+      : undefined
     // Floods are held off by each gateway for itself: that costs nobody a question to Redis.
     this.#address = makeMemory('address', perAddress)
     this.#tenant = makeLimiter(this.#redis, 'tenant', perTenant)
@@ -96,25 +101,4 @@ function makeLimiter(redis: Redis | undefined, name: string, points: number): Ra
 
 function makeMemory(name: string, points: number): RateLimiterMemory {
   return new RateLimiterMemory({ keyPrefix: name, points, duration: WINDOW_SECONDS })
-}
-
-function connect(url: string, log: Log): Redis {
-  const redis = new Redis(url, {
-    connectionName: 'gateway-rates',
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: REDIS_TIMEOUT_MS,
-    disconnectTimeout: REDIS_TIMEOUT_MS,
-    retryStrategy: (attempt) => Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(attempt, 6)),
-  })
-  let isAway = false
-  redis.on('error', (error) => {
-    if (!isAway) log.warn({ err: error }, 'Redis is away; this gateway counts requests for itself')
-    isAway = true
-  })
-  redis.on('ready', () => {
-    if (isAway) log.info('Redis is back')
-    isAway = false
-  })
-  return redis
 }

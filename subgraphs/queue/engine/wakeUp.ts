@@ -1,6 +1,7 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type pg from 'pg'
 import type { Log } from '#platform/log.ts'
+import { connectRedis } from '#platform/redis.ts'
 import { PostgresSignals } from './postgresSignals.ts'
 
 /** Tells workers that a queue has work. A hint: workers poll anyway, so nothing here ever fails or waits. */
@@ -13,7 +14,8 @@ export type WakeUp = {
   close: () => void
 }
 
-const LONGEST_PAUSE_MS = 5_000
+/** A wake-up that cannot be sent now is worth nothing later. */
+const REDIS_TIMEOUT_MS = 1_000
 
 /** The channel of a queue; the hash tag keeps a queue's keys on one node of a cluster. */
 export function wakeChannel(queueName: string): string {
@@ -87,28 +89,11 @@ class RedisSignals {
   }
 
   #connect(purpose: string): Redis {
-    const redis = new Redis(this.#url, {
-      connectionName: purpose,
-      // A wake-up that cannot be sent now is worth nothing later.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 1_000,
-      retryStrategy: (attempt) => Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(attempt, 6)),
+    const redis = connectRedis({
+      ...{ url: this.#url, name: purpose, timeoutMs: REDIS_TIMEOUT_MS, log: this.#log },
+      whenAway: 'workers are woken by PostgreSQL',
     })
-    reportOutages(redis, this.#log)
     this.#open.push(redis)
     return redis
   }
-}
-
-function reportOutages(redis: Redis, log: Log): void {
-  let isAway = false
-  redis.on('error', (error) => {
-    if (!isAway) log.warn({ err: error }, 'Redis is away; workers are woken by PostgreSQL')
-    isAway = true
-  })
-  redis.on('ready', () => {
-    if (isAway) log.info('Redis is back')
-    isAway = false
-  })
 }
