@@ -6,8 +6,6 @@ import { z } from 'zod'
  */
 export const planDuePayload = z.object({ plannedCampaignId: z.uuid(), planAt: z.iso.datetime().nullish() })
 
-export type PlanDuePayload = z.infer<typeof planDuePayload>
-
 /** A mail is to leave at `scheduledAt`, by the business clock, from this mailbox. */
 export const mailDuePayload = z.object({
   messageId: z.uuid(),
@@ -15,4 +13,3 @@ export const mailDuePayload = z.object({
   emailAccountId: z.uuid(),
   scheduledAt: z.iso.datetime(),
 })
-export type MailDuePayload = z.infer<typeof mailDuePayload>

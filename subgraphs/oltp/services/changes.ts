@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { v7 as uuidv7 } from 'uuid'
+import { makeRepeatable, rememberAnswer } from '#platform/database/idempotency.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { auditAll } from '#platform/outbox/announce.ts'
 import type { Context } from '../context.ts'
-import { makeRepeatable, rememberAnswer } from './idempotency.ts'
 import { transact } from './sending/transact.ts'
 
 /** What a person did, for the audit log, which keeps it for ever: nothing personal, no texts, no secrets. */

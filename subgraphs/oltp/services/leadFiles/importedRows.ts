@@ -16,12 +16,6 @@ export type AcceptedRow = { number: number; isRepeated: boolean; lead: LeadValue
 
 /** What is wrong with one row. */
 export type RowProblem = { number: number; code: LeadImportErrorCode; message: string; text: string | null }
-export type RowProblemCode =
-  | 'missing_email'
-  | 'invalid_email'
-  | 'invalid_value'
-  | 'invalid_characters'
-  | 'too_many_cells'
 
 /** What becomes of rows by themselves: whoever else has the address doesn't matter yet. */
 export type ReadRows = { accepted: AcceptedRow[]; repeated: AcceptedRow[]; problems: RowProblem[] }

@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../../context.ts'
-import { localDay } from '../mailFlow/localDay.ts'
 import { dedupKey, type RawMail, readRawMail } from '../mailFlow/rawMail.ts'
 import { storeMails } from '../mailFlow/storedMail.ts'
 import { composeMail, messageIdOf } from '../rendering/composeMail.ts'
@@ -146,9 +145,4 @@ export async function composeMails(
     const next = { status: 'active', currentStepOrder: step.stepOrder, nextRunAt: null, stopReason: null } as const
     return { row, raw, mailbox, change: { id: enrollment.id, version, emailAccountId: mailbox.id, ...next } }
   }
-}
-
-/** The day of UTC that a mail counts for its address on. */
-export function addressDayOf(at: Date): string {
-  return localDay(at, 'UTC')
 }
