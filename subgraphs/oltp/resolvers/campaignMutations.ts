@@ -1,20 +1,25 @@
 import type { MutationResolvers } from '#graphql/oltp'
-import { archiveCampaign, createCampaign, duplicateCampaign, updateCampaign } from '../services/campaignChanges.ts'
-import { addCampaignLeads, removeCampaignLeads } from '../services/campaignLeads.ts'
+import {
+  archiveCampaign,
+  createCampaign,
+  duplicateCampaign,
+  updateCampaign,
+} from '../services/campaigns/campaignChanges.ts'
+import { addCampaignLeads, removeCampaignLeads } from '../services/campaigns/campaignLeads.ts'
 import {
   cancelCampaign,
   launchCampaign,
   pauseCampaign,
   resumeCampaign,
   scheduleCampaign,
-} from '../services/campaignLife.ts'
+} from '../services/campaigns/campaignLife.ts'
 import {
   addCampaignStep,
   deleteCampaignStep,
   reorderCampaignSteps,
   updateCampaignStep,
-} from '../services/campaignStepChanges.ts'
-import { sendTest } from '../services/testMails.ts'
+} from '../services/campaigns/campaignStepChanges.ts'
+import { sendTest } from '../services/sending/testMails.ts'
 import { asEditor } from './callers.ts'
 
 /** Mutations of campaigns, their steps and leads. */

@@ -6,7 +6,7 @@ import type {
   CampaignSequenceStepResolvers,
   TemplateResolvers,
 } from '#graphql/oltp'
-import { findPreflight } from '../services/preflight.ts'
+import { findPreflight } from '../services/preflight/preflight.ts'
 
 export const campaign: CampaignResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.campaigns.load(id),

@@ -1,15 +1,15 @@
 import type { MutationResolvers } from '#graphql/oltp'
 import { requireUser } from '#platform/caller/caller.ts'
-import { reactivateEmailAccount } from '../services/brakeReview.ts'
+import { reactivateEmailAccount } from '../services/brakes/brakeReview.ts'
+import { recordPolledMails, recordPollFailure } from '../services/imap/polledMails.ts'
 import {
   archiveConversation,
   markConversationsRead,
   markMessagesRead,
   starConversation,
-} from '../services/conversationMarks.ts'
-import { recordPolledMails, recordPollFailure } from '../services/imap/polledMails.ts'
+} from '../services/inbox/conversationMarks.ts'
+import { reply } from '../services/inbox/repliesSent.ts'
 import { settleDelivered } from '../services/mailFlow/settleDelivered.ts'
-import { reply } from '../services/repliesSent.ts'
 import { asEditor, asService } from './callers.ts'
 
 /** What people do with mail that came in, and what our own processes do to fetch it. */

@@ -1,7 +1,7 @@
 import type { MutationResolvers } from '#graphql/oltp'
-import { createLead, deleteLead, unsubscribeLead, updateLead } from '../services/leadChanges.ts'
-import { addSuppression } from '../services/suppressions.ts'
-import { createTemplate, deleteTemplate, updateTemplate } from '../services/templateChanges.ts'
+import { createLead, deleteLead, unsubscribeLead, updateLead } from '../services/leads/leadChanges.ts'
+import { addSuppression } from '../services/leads/suppressions.ts'
+import { createTemplate, deleteTemplate, updateTemplate } from '../services/templates/templateChanges.ts'
 import { asEditor } from './callers.ts'
 
 /** Mutations of templates, leads and suppressions. */

@@ -6,8 +6,8 @@ import type {
   LeadStatsResolvers,
   SuppressionResolvers,
 } from '#graphql/oltp'
-import { findLeadStats } from '../services/leadStats.ts'
-import { findMessagesOfContent } from '../services/messages.ts'
+import { findMessagesOfContent } from '../services/inbox/messages.ts'
+import { findLeadStats } from '../services/leads/leadStats.ts'
 
 export const inboxMessageRef: InboxMessageRefResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.messages.load(id),

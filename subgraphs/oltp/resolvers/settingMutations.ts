@@ -1,8 +1,12 @@
 import type { MutationResolvers } from '#graphql/oltp'
 import { updateCompany } from '../services/companyChanges.ts'
-import { createDomain, deleteDomain, updateDomain, verifyDomain } from '../services/domainChanges.ts'
-import { createEmailAccount, deleteEmailAccount, updateEmailAccount } from '../services/emailAccountChanges.ts'
-import { pauseEmailAccount, pauseWarmup, setDailyLimit, startWarmup } from '../services/emailAccountWarmup.ts'
+import { createDomain, deleteDomain, updateDomain, verifyDomain } from '../services/domains/domainChanges.ts'
+import {
+  createEmailAccount,
+  deleteEmailAccount,
+  updateEmailAccount,
+} from '../services/mailboxes/emailAccountChanges.ts'
+import { pauseEmailAccount, pauseWarmup, setDailyLimit, startWarmup } from '../services/mailboxes/emailAccountWarmup.ts'
 import { asManager } from './callers.ts'
 
 /** Mutations of companies, domains and mailboxes. */

@@ -5,7 +5,7 @@ import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
-import { periodAt } from './planPeriod.ts'
+import { periodAt } from './plans/planPeriod.ts'
 import type { SubscriptionRow, TenantRow } from './rows.ts'
 
 const ROLES: readonly string[] = ['owner', 'admin', 'manager', 'employee', 'viewer'] satisfies Role[]

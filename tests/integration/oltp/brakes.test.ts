@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
-import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes.ts'
+import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes/brakes.ts'
 import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'
 import { makeBounce, makeComplaint } from '../../support/mails.ts'
 import { ingest, messageIdOf, queueMails } from './inboxMails.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
+import { periodDay } from '../../../subgraphs/oltp/services/plans/planPeriod.ts'
 import { auditedActs, makeAsk } from './asking.ts'
 import { foundLaunchable, promisesOf, writeLeads, writeMail, writePromises } from './launchable.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier } from './oltpTier.ts'

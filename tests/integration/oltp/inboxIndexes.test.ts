@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
-import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes.ts'
+import { applyBrakes, holdBrakes } from '../../../subgraphs/oltp/services/brakes/brakes.ts'
 import { findPlacement } from '../../../subgraphs/oltp/services/mailFlow/placement.ts'
 import { settleDelivered } from '../../../subgraphs/oltp/services/mailFlow/settleDelivered.ts'
 import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { setClock } from '#platform/clock.ts'
-import { periodAt, periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
+import { periodAt, periodDay } from '../../../subgraphs/oltp/services/plans/planPeriod.ts'
 import { makeAsk } from './asking.ts'
 import { type OltpTier, startOltpTier } from './oltpTier.ts'
 import { budgetsOf, launch, makeSendingWorld, planAll, type SendingWorld, sendAll, setNow } from './sendingWorld.ts'

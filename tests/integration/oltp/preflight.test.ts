@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
-import { periodDay } from '../../../subgraphs/oltp/services/planPeriod.ts'
+import { periodDay } from '../../../subgraphs/oltp/services/plans/planPeriod.ts'
 import { makeAsk } from './asking.ts'
 import { foundLaunchable, writeLeads } from './launchable.ts'
 import { type OltpTier, SERVICE, STAFF, startOltpTier } from './oltpTier.ts'

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { type Suppressing, suppress } from '../../../subgraphs/oltp/services/leads/suppressions.ts'
 import { transact } from '../../../subgraphs/oltp/services/sending/transact.ts'
-import { type Suppressing, suppress } from '../../../subgraphs/oltp/services/suppressions.ts'
 import { type OltpTier, startOltpTier } from './oltpTier.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 

@@ -9,7 +9,7 @@ import { appendOutbox } from '#platform/outbox/append.ts'
 import type { Context } from '../../context.ts'
 import type { Database } from '../../database.ts'
 import { changeAudited } from '../changes.ts'
-import { readLeadFilter } from '../leads.ts'
+import { readLeadFilter } from '../leads/leads.ts'
 import { NEWEST_FIRST, type PageInput } from '../lists.ts'
 import type { LeadExportRow } from '../rows.ts'
 

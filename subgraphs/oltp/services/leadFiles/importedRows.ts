@@ -1,6 +1,6 @@
 import type { LeadImportErrorCode } from '#graphql/oltp'
 import { AppError } from '#platform/errors.ts'
-import { type LeadValues, readEmail, readLead } from '../leadInput.ts'
+import { type LeadValues, readEmail, readLead } from '../leads/leadInput.ts'
 import { cleanText } from '../texts.ts'
 import type { Columns } from './leadColumns.ts'
 

@@ -1,7 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import type { OutboxEventInput } from '#platform/outbox/append.ts'
-import { suppress } from '../suppressions.ts'
+import { suppress } from '../leads/suppressions.ts'
 import type { About } from './answers.ts'
 import { type EventMessage, type Mailbox, makeEmailEvent } from './emailEvents.ts'
 

@@ -1,7 +1,7 @@
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { localDay } from '../mailFlow/localDay.ts'
-import { type AgreedPeriod, periodDay } from '../planPeriod.ts'
+import { type AgreedPeriod, periodDay } from '../plans/planPeriod.ts'
 import type { TemplateText } from '../rendering/templateText.ts'
 import type { BudgetKey } from './budgets.ts'
 import type { AddressFacts, MailboxFacts } from './caps.ts'
