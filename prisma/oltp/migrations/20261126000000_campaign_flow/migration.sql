@@ -5,34 +5,22 @@ ALTER TABLE domains ADD COLUMN dkim_selector text, ADD COLUMN dkim_vault_key_pat
 ALTER TABLE domains ADD CONSTRAINT domains_dkim_check CHECK ((dkim_selector IS NULL) = (dkim_vault_key_path IS NULL));
 ALTER TABLE email_accounts ADD COLUMN paused_at timestamptz(3);
 
-ALTER TABLE campaigns ADD COLUMN next_plan_at timestamptz(3), ADD COLUMN paused_at timestamptz(3);
+ALTER TABLE campaigns ADD COLUMN paused_at timestamptz(3);
 
--- Which campaigns the planner has to look at, whose ever they are: found without a tenant, in the order they are due.
+-- Which campaigns the planner has to look at, and when. Whoever has something for it writes it here, as the last thing of
+-- its transaction, and nowhere else: a campaign is not held for it. Which calls came while a plan was made is told by
+-- their number.
 CREATE TABLE campaign_agenda (
   tenant_id uuid NOT NULL,
   campaign_id uuid NOT NULL,
-  next_plan_at timestamptz(3) NOT NULL,
+  next_plan_at timestamptz(3),
+  wake_count integer NOT NULL DEFAULT 0,
   created_at timestamptz(3) NOT NULL DEFAULT now(),
   CONSTRAINT campaign_agenda_pkey PRIMARY KEY (tenant_id, campaign_id)
 ) WITH (fillfactor = 70);
 -- Serves the planner: what is due, of all tenants.
-CREATE INDEX campaign_agenda_next_plan_at_idx ON campaign_agenda (next_plan_at);
-SELECT make_platform_table('campaign_agenda');
-
--- Runs as the owner: whoever changes a campaign keeps its line in the agenda. It touches its own tenant's lines only.
-CREATE FUNCTION keep_campaign_agenda() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  IF NEW.next_plan_at IS NULL OR NEW.deleted_at IS NOT NULL THEN
-    DELETE FROM campaign_agenda WHERE tenant_id = NEW.tenant_id AND campaign_id = NEW.id;
-  ELSE
-    INSERT INTO campaign_agenda (tenant_id, campaign_id, next_plan_at) VALUES (NEW.tenant_id, NEW.id, NEW.next_plan_at)
-    ON CONFLICT (tenant_id, campaign_id) DO UPDATE SET next_plan_at = excluded.next_plan_at;
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER keep_campaign_agenda AFTER INSERT OR UPDATE OF next_plan_at, deleted_at ON campaigns
-  FOR EACH ROW EXECUTE FUNCTION keep_campaign_agenda();
+CREATE INDEX campaign_agenda_next_plan_at_idx ON campaign_agenda (next_plan_at) WHERE (next_plan_at IS NOT NULL);
+SELECT make_tenant_table('campaign_agenda');
 
 ALTER TABLE campaign_enrollments
   ADD COLUMN email_account_id uuid,
@@ -52,6 +40,7 @@ ALTER TABLE inbox_message_refs
   ADD COLUMN smtp_ip_address_id uuid,
   ADD COLUMN scheduled_at timestamptz(3),
   ADD COLUMN sending_started_at timestamptz(3),
+  ADD COLUMN sending_job_id uuid,
   ADD COLUMN accept_window_at timestamptz(3),
   ADD COLUMN send_attempts integer NOT NULL DEFAULT 0,
   ADD COLUMN smtp_response text,
@@ -85,6 +74,18 @@ CREATE INDEX inbox_message_refs_mailbox_complained_idx ON inbox_message_refs (te
 -- Serves brakes: what came back to a campaign.
 CREATE INDEX inbox_message_refs_campaign_bounced_idx ON inbox_message_refs (tenant_id, campaign_id, bounced_at)
   WHERE (bounced_at IS NOT NULL);
+-- Serves campaigns that may be completed: mail of theirs that is just leaving.
+CREATE INDEX inbox_message_refs_campaign_leaving_idx ON inbox_message_refs (tenant_id, campaign_id)
+  WHERE (status = 'sending'::text);
+-- Serves the planner: mail that waits for a new time.
+CREATE INDEX inbox_message_refs_held_idx ON inbox_message_refs (tenant_id, campaign_id, scheduled_at)
+  WHERE (status = 'queued'::text AND queued_at IS NULL);
+-- Serves mailboxes that are deleted: mail of theirs that has not left.
+CREATE INDEX inbox_message_refs_mailbox_waiting_idx ON inbox_message_refs (tenant_id, email_account_id)
+  WHERE (status = 'queued'::text);
+-- Serves replies and test mails that their job forgot, of all tenants.
+CREATE INDEX inbox_message_refs_forgotten_idx ON inbox_message_refs (scheduled_at)
+  WHERE (status = 'queued'::text AND campaign_id IS NULL);
 
 -- What was promised for a day and what left on it. A promise is an UPDATE that the cap refuses, so two planners can
 -- not both have the last place.
