@@ -18,13 +18,16 @@ const id = {
 }
 beforeAll(async () => {
   tier = await startAnalyticsTier()
-  const day = (n: number) => ({ occurredAt: `2026-03-0${n}T10:00:00.000Z`, localDay: `2026-03-0${n}` })
+  const day = (n: number, hour = 10) => ({
+    occurredAt: `2026-03-0${n}T${hour}:00:00.000Z`,
+    localDay: `2026-03-0${n}`,
+  })
   await recordEmailEvents(tier.db.tenantSql, [
     makeEvent({ tenantId: mine, ...id, ...day(1) }),
     makeEvent({ tenantId: mine, ...id, ...day(2) }),
     makeEvent({ tenantId: mine, ...id, ...day(3), eventType: 'delivered' }),
-    makeEvent({ tenantId: mine, ...id, ...day(3), eventType: 'opened' }),
-    makeEvent({ tenantId: mine, ...id, ...day(3), eventType: 'opened' }),
+    makeEvent({ tenantId: mine, ...id, ...day(3, 11), eventType: 'opened' }),
+    makeEvent({ tenantId: mine, ...id, ...day(3, 12), eventType: 'opened' }),
     makeEvent({ tenantId: mine, ...id, ...day(9), eventType: 'replied' }),
   ])
 })

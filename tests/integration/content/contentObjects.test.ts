@@ -91,7 +91,7 @@ describe('a content object', () => {
 
   test('is not opened unless a body is asked for', async () => {
     const query = '{ contentObject(storageKey: "rich") { rawSizeBytes contentHash } }'
-    const { statements } = await tier.db.statements.during(() => tier.ask(query, {}, userOf(demo)))
+    const { statements } = await tier.statementsOf(() => tier.ask(query, {}, userOf(demo)))
     expect(statements).toHaveLength(1)
     expect(statements[0]).not.toMatch(/content_blobs|headers/)
   })
@@ -107,8 +107,7 @@ describe('content objects that other tiers refer to', () => {
   const refsOf = (keys: string[]) => keys.map((storageKey) => ({ __typename: 'ContentObject', storageKey }))
 
   test('a hundred with everything cost as many statements as one', async () => {
-    const ask = (keys: string[]) =>
-      tier.db.statements.during(() => tier.ask(ENTITIES, { refs: refsOf(keys) }, userOf(demo)))
+    const ask = (keys: string[]) => tier.statementsOf(() => tier.ask(ENTITIES, { refs: refsOf(keys) }, userOf(demo)))
     const one = await ask(['many/0'])
     const hundred = await ask(Array.from({ length: 100 }, (_, index) => `many/${index}`))
     expect(hundred.result.data._entities).toHaveLength(100)

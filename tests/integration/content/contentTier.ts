@@ -65,6 +65,11 @@ export async function startContentTier({ maxMessageBytes = 1_000_000 } = {}) {
       if (answer.errors) throw new Error(answer.errors[0]?.extensions.code)
       return answer.data.storeMessages
     },
+    /** What `work` asked of the database. Looks are written down a second later, whoever is asking then. */
+    async statementsOf<Result>(work: () => Promise<Result>) {
+      const { result, statements } = await built.db.statements.during(work)
+      return { result, statements: statements.filter((sql) => !sql.includes('INSERT INTO content_access_log')) }
+    },
     /** Rows of the tenant by SQL, for what the graph does not show. */
     rows: async <Row extends object>(tenantId: string, sql: string): Promise<Row[]> =>
       runAsTenant(tenantId, async () => (await built.db.tenantSql.query<Row>(sql)).rows),

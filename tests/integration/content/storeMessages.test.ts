@@ -202,9 +202,9 @@ describe('many at once', () => {
   test('a repeat costs one statement, fifty new mails cost three', async () => {
     await tier.store(demo, { warm: mail(PLAIN) })
     const fifty = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`k${index}`, mail(PLAIN, `${index}`)]))
-    const one = await tier.db.statements.during(() => tier.store(demo, { warm: mail(PLAIN) }))
+    const one = await tier.statementsOf(() => tier.store(demo, { warm: mail(PLAIN) }))
     expect(one.statements).toHaveLength(1)
-    const many = await tier.db.statements.during(() => tier.store(demo, fifty))
+    const many = await tier.statementsOf(() => tier.store(demo, fifty))
     expect(many.statements).toHaveLength(3)
   })
 })

@@ -24,7 +24,7 @@ describe("a tenant's keys", () => {
 
   test('are read from the database once a process', async () => {
     const keys = freshKeys()
-    const { statements } = await tier.db.statements.during(() =>
+    const { statements } = await tier.statementsOf(() =>
       runAsTenant(randomUUID(), async () => {
         for (let times = 0; times < 5; times += 1) await Promise.all([keys.current(), keys.current()])
       }),

@@ -9,11 +9,15 @@ import { MAX_SENDING } from './begin.ts'
 export type Attempt = { tenantId: string; messageId: string; attempt: number }
 
 // A lead that answered, a person who paused campaign or mailbox, a day that has ended since the mail was taken up: it is
-// not too late yet.
+// not too late yet. Mails are taken in the order in which everybody takes them, whatever the plan of the rest.
 const OPEN = `
+  WITH held AS MATERIALIZED (
+    SELECT r.id, a.attempt FROM unnest($2::uuid[], $3::int[]) AS a (id, attempt)
+    JOIN inbox_message_refs r ON r.tenant_id = $1 AND r.id = a.id ORDER BY r.id FOR NO KEY UPDATE OF r
+  )
   UPDATE inbox_message_refs r SET accept_window_at = $4, version = r.version + 1
-  FROM unnest($2::uuid[], $3::int[]) AS a (id, attempt)
-  WHERE r.tenant_id = $1 AND r.id = a.id AND r.status = 'sending' AND r.send_attempts = a.attempt
+  FROM held
+  WHERE r.tenant_id = $1 AND r.id = held.id AND r.status = 'sending' AND r.send_attempts = held.attempt
     AND r.accept_window_at IS NULL
     AND (r.enrollment_id IS NULL OR EXISTS (
       SELECT FROM campaign_enrollments e WHERE e.tenant_id = $1 AND e.id = r.enrollment_id AND e.status = 'active'))
@@ -40,9 +44,8 @@ export async function openAcceptWindows({ db }: Context, attempts: readonly Atte
   const opened = new Set<string>()
   for (const [tenantId, own] of groupBy(asked, (attempt) => attempt.tenantId)) {
     await runAsTenant(tenantId, async () => {
-      const sorted = own.sort((a, b) => (a.messageId < b.messageId ? -1 : 1))
-      const ids = sorted.map(({ messageId }) => messageId)
-      const values = [currentTenant(), ids, sorted.map(({ attempt }) => attempt), now()]
+      const ids = own.map(({ messageId }) => messageId)
+      const values = [currentTenant(), ids, own.map(({ attempt }) => attempt), now()]
       const { rows } = await db.tenantSql.query<{ id: string }>({ name: 'open_accept_windows', text: OPEN }, values)
       for (const { id } of rows) opened.add(id)
     })
