@@ -84,6 +84,7 @@ export async function findPage<
   const order = withTieBreaker(sort)
   const signature = listSignature((delegate as { name?: string }).name ?? '', order)
   const place = page.after === null ? null : decodeCursor(page.after, signature, order.length)
+  if (place && order.some(({ nulls }, column) => place[column] === null && !nulls)) throw badCursor()
   const rows = await findRows(delegate, {
     ...shape,
     where: place ? { AND: [where ?? {}, keysetFilter(order, place)] } : where,
@@ -140,8 +141,10 @@ async function findRows(delegate: PageDelegate, args: object): Promise<unknown[]
 
 /** What Prisma and PostgreSQL say to a value of the wrong type or form: with a cursor, one that a client made up. */
 const BAD_VALUES = new Set(['P2005', 'P2006', 'P2007', 'P2019', 'P2020', 'P2023', 'P2033'])
+const POSTGRES_DATA_EXCEPTION = /^22...$/
 
 function isBadValue(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  return error.name === 'PrismaClientValidationError' || BAD_VALUES.has((error as { code?: string }).code ?? '')
+  const { code = '' } = error as { code?: string }
+  return error.name === 'PrismaClientValidationError' || BAD_VALUES.has(code) || POSTGRES_DATA_EXCEPTION.test(code)
 }

@@ -19,6 +19,9 @@ export function nameStatement({ sql }: { sql: string }): string {
   return name
 }
 
+/** The statement that goes before every other of a tenant: prepared once, never forgotten, however many others come. */
+export const SET_TENANT_NAME = 'set_tenant'
+
 /** Prepared statements kept on one connection. Each costs the server some tens of kilobytes. */
 export const STATEMENTS_PER_CONNECTION = 200
 
@@ -33,7 +36,7 @@ export class BoundedClient extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: passes on whichever of pg's overloads was called
   override query(...args: any[]): any {
     const name = args[0]?.name
-    if (name) this.#makeRoomFor(name)
+    if (name && name !== SET_TENANT_NAME) this.#makeRoomFor(name)
     const answersByCallback = args[0]?.submit || typeof args.at(-1) === 'function'
     // biome-ignore lint/suspicious/noExplicitAny: as above
     if (answersByCallback) return (super.query as any)(...args)

@@ -1,6 +1,8 @@
 import { AppError } from '../errors.ts'
 import { type ModelFacts, readModels } from './dataModel.ts'
+import { planRead } from './plainReads.ts'
 import { type Arguments, flattenKey, narrowFilter, narrowKey, ownData, requireKeptTenant } from './tenantArguments.ts'
+import type { Queryable } from './tenantPool.ts'
 import { currentTenant, findCurrentTenant } from './tenantScope.ts'
 
 /**
@@ -11,7 +13,7 @@ import { currentTenant, findCurrentTenant } from './tenantScope.ts'
  */
 export type TenantClient<Client> = Omit<Client, '$extends' | '$on' | '$connect' | '$disconnect'>
 
-type Operation = (args?: Arguments) => unknown
+type Operation = (args?: Arguments) => PromiseLike<unknown>
 type Delegate = Record<string, Operation>
 
 /** The unique filter of the tenant's row `id` in a table keyed by (tenant_id, id). */
@@ -28,25 +30,35 @@ export function tenantKey(id: string): { tenantId_id: { tenantId: string; id: st
  * - An `upsert` with an empty `update` would be SELECT + INSERT and fail under concurrency; it writes its key instead,
  *   which makes it one atomic statement.
  * - Another tenant's id anywhere in `where` or `data`, and relation writes that would change a row's tenant, are refused.
+ * - Plain reads go to `sql` directly (see `planRead`), but for those inside a transaction, whose connection is Prisma's.
  */
-export function makeTenantClient<Client extends object>(prisma: Client): TenantClient<Client> {
-  return wrapClient(prisma, readModels(prisma))
+export function makeTenantClient<Client extends object>(prisma: Client, sql: Queryable): TenantClient<Client> {
+  return wrapClient(prisma, readModels(prisma), sql)
 }
 
-function wrapClient<Client extends object>(client: Client, models: ReadonlyMap<string, ModelFacts>): Client {
+function wrapClient<Client extends object>(
+  client: Client,
+  models: ReadonlyMap<string, ModelFacts>,
+  sql?: Queryable,
+): Client {
   const wrapped = new Map<string | symbol, unknown>()
   return new Proxy(client, {
     get(target, property) {
-      if (!wrapped.has(property)) wrapped.set(property, wrapProperty(target, property, models))
+      if (!wrapped.has(property)) wrapped.set(property, wrapProperty(target, property, models, sql))
       return wrapped.get(property)
     },
   })
 }
 
-function wrapProperty(client: object, property: string | symbol, models: ReadonlyMap<string, ModelFacts>): unknown {
+function wrapProperty(
+  client: object,
+  property: string | symbol,
+  models: ReadonlyMap<string, ModelFacts>,
+  sql: Queryable | undefined,
+): unknown {
   const value = Reflect.get(client, property)
   const model = typeof property === 'string' ? models.get(property) : undefined
-  if (model) return wrapDelegate(value as Delegate, model)
+  if (model) return wrapDelegate(value as Delegate, model, sql)
   if (property === '$transaction') return wrapTransaction(value as TransactionMethod, client, models)
   if (property === '$extends') return refuseExtension
   return typeof value === 'function' ? value.bind(client) : value
@@ -66,11 +78,18 @@ function refuseExtension(): never {
   throw new AppError('INTERNAL', 'extending the tenant client could bypass its tenant')
 }
 
-function wrapDelegate(delegate: Delegate, model: ModelFacts): Delegate {
+function wrapDelegate(delegate: Delegate, model: ModelFacts, sql: Queryable | undefined): Delegate {
   const operations: Delegate = Object.create(delegate)
   for (const [name, scope] of Object.entries(OPERATIONS)) {
-    const run = delegate[RUN_AS[name] ?? name]
-    if (run) operations[name] = (args?: Arguments) => run.call(delegate, scopeArguments(scope, args, model))
+    const runAs = RUN_AS[name] ?? name
+    const run = delegate[runAs]
+    if (!run) continue
+    const readPlainly = PLAIN_READS[runAs]
+    operations[name] = (args?: Arguments) => {
+      const scoped = scopeArguments(scope, args, model)
+      const byPrisma = () => run.call(delegate, scoped)
+      return (sql && readPlainly?.(sql, model, scoped, byPrisma)) ?? byPrisma()
+    }
   }
   return new Proxy(operations, {
     get(target, property) {
@@ -80,6 +99,37 @@ function wrapDelegate(delegate: Delegate, model: ModelFacts): Delegate {
       return Reflect.get(target, property)
     },
   })
+}
+
+type PlainRead = (
+  sql: Queryable,
+  model: ModelFacts,
+  args: Arguments,
+  byPrisma: () => PromiseLike<unknown>,
+) => PromiseLike<unknown> | null
+
+const PLAIN_READS: Record<string, PlainRead> = {
+  findMany(sql, model, args, byPrisma) {
+    const read = planRead(model, args)
+    return read && lazily(async () => (await sql.query(read)).rows, byPrisma)
+  },
+  findFirst(sql, model, args, byPrisma) {
+    const read = args.take === undefined ? planRead(model, { ...args, take: 1 }) : null
+    return read && lazily(async () => (await sql.query(read)).rows[0] ?? null, byPrisma)
+  },
+}
+
+/** Reads when it is awaited, as Prisma's promises do; all else that those can do (batches, relations) is Prisma's own. */
+function lazily(read: () => Promise<unknown>, byPrisma: () => object): PromiseLike<unknown> {
+  let started: Promise<unknown> | undefined
+  const start = () => (started ??= read())
+  const promise: Omit<Promise<unknown>, typeof Symbol.toStringTag> = {
+    // biome-ignore lint/suspicious/noThenProperty: it is a promise that has not begun
+    then: (...handlers) => start().then(...handlers),
+    catch: (handler) => start().catch(handler),
+    finally: (handler) => start().finally(handler),
+  }
+  return new Proxy(promise, { get: (own, name) => Reflect.get(name in own ? own : byPrisma(), name) })
 }
 
 type Scope = (args: Arguments, model: ModelFacts, tenantId: string) => Arguments

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { serialize } from 'pg-protocol/dist/serializer.js'
+import { SET_TENANT_NAME } from './statementNames.ts'
 import { MessageBatch, type RowShape, rowShapes, type Wire } from './statementWire.ts'
 
 /*
@@ -10,7 +11,6 @@ import { MessageBatch, type RowShape, rowShapes, type Wire } from './statementWi
 
 const SETTING = 'app.current_tenant_id'
 const SET_TENANT = `SELECT set_config('${SETTING}', $1, true)`
-const SET_TENANT_NAME = 'set_tenant'
 const READ_SETTING = /current_setting\(\s*'app\.current_tenant_id'/gi
 
 /** The first message of a transaction: SET LOCAL takes no snapshot, so the isolation level may still be set after it. */

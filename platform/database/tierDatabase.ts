@@ -77,7 +77,7 @@ export function openTierDatabase<Client extends object>(
   const tenantPrisma = open(new PrismaPool(tenantSql) as unknown as pg.Pool)
   const system = open(systemSql)
   return {
-    tenant: makeTenantClient(tenantPrisma),
+    tenant: makeTenantClient(tenantPrisma, tenantSql),
     tenantSql,
     system,
     systemSql,

@@ -48,6 +48,13 @@ describe('a prepared statement, described once per connection,', () => {
     expect((await query({ ...statement, values: [2] })).rows).toEqual([{ ratio: 5 }])
   })
 
+  test('makes room for others without breaking its connection: the setting of the tenant stays prepared', async () => {
+    const connection = async () => (await query({ text: 'SELECT pg_backend_pid() AS pid' })).rows
+    const before = await connection()
+    for (let n = 0; n <= STATEMENTS_PER_CONNECTION; n++) await query({ name: `more_${n}`, text: `SELECT ${n} AS n` })
+    expect(await connection()).toEqual(before)
+  })
+
   test('gives the new columns after its table has changed', async () => {
     const owner = new pg.Client(db.urls.ownerUrl)
     await owner.connect()
