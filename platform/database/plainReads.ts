@@ -112,7 +112,7 @@ class PlainRead {
         ? `"${field.column}" IS NOT NULL`
         : `"${field.column}" <> ${this.#bind(scalar(field, value))}`
     }
-    if (name === 'in') return `"${field.column}" = ANY (${this.#bind(scalars(field, value))})`
+    if (name === 'in') return this.#among(field, scalars(field, value))
     if (name === 'notIn') return `"${field.column}" <> ALL (${this.#bind(scalars(field, value))})`
     const operator = COMPARISONS[name]
     if (!operator) throw new NotPlain()
@@ -121,6 +121,12 @@ class PlainRead {
 
   #equals(field: ColumnFacts, value: unknown): string {
     return value === null ? `"${field.column}" IS NULL` : `"${field.column}" = ${this.#bind(scalar(field, value))}`
+  }
+
+  /** One value by itself: an index is in order behind one, not behind several. */
+  #among(field: ColumnFacts, values: unknown[]): string {
+    if (values.length === 1) return `"${field.column}" = ${this.#bind(values[0])}`
+    return `"${field.column}" = ANY (${this.#bind(values)})`
   }
 
   #orderTerm(name: string, order: unknown): string {
