@@ -13,16 +13,29 @@ import type { Arguments } from './tenantArguments.ts'
  */
 export function planRead(model: ModelFacts, args: Arguments): pg.QueryConfig | null {
   const { where = {}, orderBy = [], take, skip, select, ...others } = args
+  return plan(model, others, (read) => [
+    `SELECT ${read.columns(select)} FROM "${model.table}"`,
+    `WHERE ${read.condition(where)}`,
+    ...read.order(orderBy),
+    ...read.bound('LIMIT', take),
+    ...read.bound('OFFSET', skip),
+  ])
+}
+
+/** The same for `count` of rows: one row, `{ count }`. */
+export function planCount(model: ModelFacts, args: Arguments): pg.QueryConfig | null {
+  const { where = {}, ...others } = args
+  return plan(model, others, (read) => [
+    `SELECT count(*)::int AS count FROM "${model.table}"`,
+    `WHERE ${read.condition(where)}`,
+  ])
+}
+
+function plan(model: ModelFacts, others: Arguments, write: (read: PlainRead) => string[]): pg.QueryConfig | null {
   if (Object.values(others).some((value) => value !== undefined)) return null
+  const read = new PlainRead(model)
   try {
-    const read = new PlainRead(model)
-    const text = [
-      `SELECT ${read.columns(select)} FROM "${model.table}"`,
-      `WHERE ${read.condition(where)}`,
-      ...read.order(orderBy),
-      ...read.bound('LIMIT', take),
-      ...read.bound('OFFSET', skip),
-    ].join(' ')
+    const text = write(read).join(' ')
     return { name: nameStatement({ sql: text }), text, values: read.values, types: readAsPrisma }
   } catch (error) {
     if (error instanceof NotPlain) return null

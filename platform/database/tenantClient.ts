@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import { type ModelFacts, readModels } from './dataModel.ts'
-import { planRead } from './plainReads.ts'
+import { planCount, planRead } from './plainReads.ts'
 import { type Arguments, flattenKey, narrowFilter, narrowKey, ownData, requireKeptTenant } from './tenantArguments.ts'
 import type { Queryable } from './tenantPool.ts'
 import { currentTenant, findCurrentTenant } from './tenantScope.ts'
@@ -116,6 +116,10 @@ const PLAIN_READS: Record<string, PlainRead> = {
   findFirst(sql, model, args, byPrisma) {
     const read = args.take === undefined ? planRead(model, { ...args, take: 1 }) : null
     return read && lazily(async () => (await sql.query(read)).rows[0] ?? null, byPrisma)
+  },
+  count(sql, model, args, byPrisma) {
+    const read = planCount(model, args)
+    return read && lazily(async () => (await sql.query<{ count: number }>(read)).rows[0]?.count, byPrisma)
   },
 }
 

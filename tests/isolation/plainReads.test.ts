@@ -108,6 +108,8 @@ describe('a plain read', () => {
           runAsTenant(tenantId, () => db.tenant.lead.findMany(args)),
         )
         expect(result).toStrictEqual(expected)
+        const counted = await runAsTenant(tenantId, () => db.tenant.lead.count({ where: args.where }))
+        expect(counted).toBe(await db.system.lead.count({ where: { ...args.where, tenantId } }))
         // Prisma's way names the schema; and what has nothing to look for, it does not ask.
         if (statements[0] && !statements[0].includes('"public".')) plain += 1
       }),
