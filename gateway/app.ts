@@ -17,6 +17,7 @@ import { isLean, makeLeanFace } from './faces/lean.ts'
 import { addFileRoutes } from './fileRoutes.ts'
 import { makeAdmission } from './limits/admission.ts'
 import { Rates } from './limits/rates.ts'
+import { openLive } from './live/live.ts'
 import { Engine } from './pipeline/engine.ts'
 import { readGraphqlRequest } from './pipeline/graphqlRequest.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
@@ -60,10 +61,11 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const operations = readRegisteredOperations()
   const persisted = new PersistedQueries(operations)
   const rates = new Rates({ ...config.rates, log })
+  const admit = makeAdmission(operations, { policy: config.operations, limits: config.limits })
   const pipeline = new Pipeline({
     engine,
     verifyToken: rememberTokens(makeTokenVerifier(config.tokens)),
-    admit: makeAdmission(operations, { policy: config.operations, limits: config.limits }),
+    admit,
     persisted,
     rates,
     log,
@@ -124,12 +126,19 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     },
     handler: answer,
   })
+  const live = openLive(app, {
+    ...{ engine, admit, pipeline, persisted, metrics, log, config },
+    maxTokens: MAX_QUERY_TOKENS,
+  })
   const unfollow = followSupergraphFile(supergraphFile, engine, log)
   const close = async () => {
     isClosing = true
     unfollow()
     rates.close()
+    // Streams would go on for ever: their clients connect again, to another gateway.
+    live.end()
     await app.close()
+    await live.close()
     await apollo.stop()
     await Promise.all([...tiers.values()].map((tier) => tier.close()))
   }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
-import { httpUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { httpUrl, listenSettings, port, positiveInteger, redisUrl } from '#platform/config.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { trackingKeySettings, trackingKeys } from '#platform/tracking/keys.ts'
 import { LIMITS } from './limits/limits.ts'
@@ -41,8 +41,13 @@ export const gatewayConfig = z
     /** Requests a minute of one tenant, and from one address. */
     RATE_LIMIT_PER_TENANT: positiveInteger.default(1_000),
     RATE_LIMIT_PER_ADDRESS: positiveInteger.default(5_000),
+    /** Streams open at a time of one tenant, and from one address, at each gateway. */
+    MAX_STREAMS_PER_TENANT: positiveInteger.default(100),
+    MAX_STREAMS_PER_ADDRESS: positiveInteger.default(200),
+    /** A client that takes nothing of its stream for so long is hung up on. */
+    STREAM_STALL_MS: positiveInteger.default(30_000),
     /** Where gateways count together; each for itself without it. */
-    REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+    REDIS_URL: redisUrl.optional(),
     ...trackingKeySettings,
     ...outgoingEdgeSettings('gateway', TIERS),
   })
@@ -69,6 +74,8 @@ export const gatewayConfig = z
       cost: read.MAX_OPERATION_COST,
     },
     rates: { redisUrl: read.REDIS_URL, perTenant: read.RATE_LIMIT_PER_TENANT, perAddress: read.RATE_LIMIT_PER_ADDRESS },
+    streams: { perTenant: read.MAX_STREAMS_PER_TENANT, perAddress: read.MAX_STREAMS_PER_ADDRESS },
+    streamStallMs: read.STREAM_STALL_MS,
     trackingKeys: trackingKeys(read),
     tiers: outgoingEdges('gateway', TIERS, read),
   }))

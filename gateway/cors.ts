@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 
 const HEADERS = {
   'access-control-allow-methods': 'GET, POST, PUT, OPTIONS',
-  'access-control-allow-headers': 'authorization, content-type, apollo-require-preflight, x-request-id',
+  'access-control-allow-headers': 'authorization, content-type, apollo-require-preflight, x-request-id, last-event-id',
   'access-control-expose-headers': 'x-request-id',
   'access-control-max-age': '86400',
 }
@@ -30,5 +30,6 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]) {
     const headers = headersFor(request.headers.origin)
     if (headers) reply.headers(headers)
   })
-  app.options('/graphql', async (_request, reply) => reply.code(204).send())
+  for (const path of ['/graphql', '/graphql/stream'])
+    app.options(path, async (_request, reply) => reply.code(204).send())
 }

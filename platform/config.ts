@@ -59,6 +59,9 @@ export const databaseUrl = z.string().regex(/^postgres(ql)?:\/\//, 'is not a pos
 /** The address of another service. */
 export const httpUrl = z.url({ protocol: /^https?$/, message: 'is not an http(s) URL' })
 
+/** A Redis. */
+export const redisUrl = z.url({ protocol: /^rediss?$/, message: 'is not a redis:// URL' })
+
 /** A key of exactly 32 bytes, written in base64. */
 export const key32 = z
   .string()

@@ -1,4 +1,5 @@
 import type { DocumentNode, GraphQLSchema } from 'graphql'
+import { addLiveSchema } from '#platform/graph/liveSchema.ts'
 import { Operations } from '../execution/operations.ts'
 import { readSupergraph, type Supergraph } from '../execution/supergraph.ts'
 import type { GatewayContext } from '../tiers/context.ts'
@@ -41,7 +42,8 @@ export class Engine {
 
   #build(sdl: string): Graph {
     const { tiers, maxTokens } = this.#options
-    const supergraph = readSupergraph(sdl)
+    const read = readSupergraph(sdl)
+    const supergraph = { ...read, apiSchema: addLiveSchema(read.apiSchema) }
     const unknown = supergraph.subgraphs.filter((name) => !tiers.has(name))
     if (unknown.length > 0) throw new Error(`there is nobody to ask for the subgraphs ${unknown.join(', ')}`)
     const fetchers = new Map([...tiers].map(([name, tier]) => [name, tier.fetch]))

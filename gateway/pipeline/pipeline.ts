@@ -48,11 +48,11 @@ export class Pipeline {
   ): Promise<GatewayContext> {
     const { rates, verifyToken, log } = this.#options
     refuseBeyondRate(await rates.countAddress(address ?? ''), tell)
-    const { kind, tenantId, userId, roles } = await verifyToken(authorization)
+    const { kind, tenantId, userId, roles, expiresAt } = await verifyToken(authorization)
     const rate = await rates.countTenant(tenantId ?? `staff ${userId}`)
     tell(rate.headers)
     refuseBeyondRate(rate, tell)
-    return makeContext({ kind, tenantId, userId, roles, requestId }, log)
+    return makeContext({ kind, tenantId, userId, roles, requestId }, log, expiresAt)
   }
 
   /**

@@ -8,13 +8,16 @@ export type GatewayContext = {
   /** Signed caller headers of this request, one per tier. */
   signed: Map<Tier, { header: string; signedAt: number }>
   log: Log
+  /** When the token that named the caller expires; milliseconds since 1970. */
+  expiresAt: number
 }
 
-export function makeContext(caller: Omit<Caller, 'from'>, log: Log): GatewayContext {
+export function makeContext(caller: Omit<Caller, 'from'>, log: Log, expiresAt: number): GatewayContext {
   let own: Log | undefined
   return {
     caller,
     signed: new Map(),
+    expiresAt,
     // Most requests have nothing to log: only those that do pay for a log of their own.
     get log() {
       own ??= logForCaller(log, { ...caller, from: 'gateway' })

@@ -81,7 +81,8 @@ export class TierClient {
   }
 }
 
-function callerHeader({ caller, signed }: GatewayContext, edge: ServiceEdge): string {
+/** The signed header by which a tier knows the caller. */
+export function callerHeader({ caller, signed }: GatewayContext, edge: ServiceEdge): string {
   const known = signed.get(edge.to)
   const now = Date.now()
   if (known && now - known.signedAt < RENEW_AFTER_MS) return known.header

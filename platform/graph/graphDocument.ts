@@ -22,7 +22,9 @@ export function renderGraphDocument(schema: GraphQLSchema): string {
   const types = Object.values(schema.getTypeMap()).filter(
     (type) => !type.name.startsWith('__') && !isSpecifiedScalarType(type),
   )
-  const roots = [schema.getQueryType(), schema.getMutationType()].filter((type) => type != null)
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter(
+    (type) => type != null,
+  )
   const others = types.filter((type) => !roots.includes(type as GraphQLObjectType))
   const kinds: [string, GraphQLNamedType[]][] = [
     ['Objects', others.filter((type) => isObjectType(type) && !isPaging(type))],
@@ -39,8 +41,8 @@ export function renderGraphDocument(schema: GraphQLSchema): string {
 
 const INTRODUCTION = `# The graph
 
-Generated from the four tiers' \`schema.graphql\` by \`npm run docs\`. A page of a list is a connection (\`nodes\`, \`edges\`,
-\`pageInfo\`, \`totalCount\`); connections and their edges are not listed below.`
+Generated from the four tiers' \`schema.graphql\` and the gateway's subscriptions by \`npm run docs\`. A page of a list is a
+connection (\`nodes\`, \`edges\`, \`pageInfo\`, \`totalCount\`); connections and their edges are not listed below.`
 
 /** Connections and their edges all look the same. */
 function isPaging({ name }: GraphQLNamedType): boolean {

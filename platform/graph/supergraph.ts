@@ -3,6 +3,7 @@ import { composeServices } from '@apollo/composition'
 import { Supergraph } from '@apollo/federation-internals'
 import { type GraphQLSchema, parse } from 'graphql'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
+import { addLiveSchema } from './liveSchema.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 const SUPERGRAPH = new URL('gateway/supergraph.graphql', ROOT)
@@ -30,9 +31,9 @@ export function isCommittedSupergraph(sdl: string): boolean {
   return existsSync(SUPERGRAPH) && readFileSync(SUPERGRAPH, 'utf8') === sdl
 }
 
-/** What clients see of the committed supergraph. */
+/** What clients see of the committed supergraph, subscriptions included. */
 export function readCommittedGraph(): GraphQLSchema {
-  return Supergraph.build(readFileSync(SUPERGRAPH, 'utf8')).apiSchema().toGraphQLJSSchema()
+  return addLiveSchema(Supergraph.build(readFileSync(SUPERGRAPH, 'utf8')).apiSchema().toGraphQLJSSchema())
 }
 
 export function writeSupergraph(sdl: string) {

@@ -60,8 +60,8 @@ export function localEnvironment(
   const pick = (names: string[]) => pickSettings(names, generated, overrides)
   const tierSettings = (tier: Tier) => pick([...listening(tier), ...connections(tier), ...callerSettings(tier)])
   return {
-    oltp: { ...tierSettings('oltp'), ...pick(['PUBLIC_URL', ...TRACKING_SETTINGS, ...MAILBOX_SETTINGS]) },
-    content: { ...tierSettings('content'), ...pick(['CONTENT_MASTER_KEY']) },
+    oltp: { ...tierSettings('oltp'), ...pick(['PUBLIC_URL', 'REDIS_URL', ...TRACKING_SETTINGS, ...MAILBOX_SETTINGS]) },
+    content: { ...tierSettings('content'), ...pick(['CONTENT_MASTER_KEY', 'REDIS_URL']) },
     analytics: tierSettings('analytics'),
     queue: { ...tierSettings('queue'), ...pick(['REDIS_URL']) },
     worker: pick([
@@ -82,6 +82,7 @@ export function localEnvironment(
       ...connections('oltp'),
       callerKeyName('oltp', 'content'),
       tierUrlName('content'),
+      'REDIS_URL',
     ]),
     sandbox: pick([...listening('sandbox'), PORT_SETTINGS.sandboxSmtp, PORT_SETTINGS.smtp, PORT_SETTINGS.gateway]),
     cli: pick(['DATA_DIR', 'GATEWAY_PORT', PORT_SETTINGS.sandboxSmtp, ...callerSettings('cli')]),

@@ -2,12 +2,15 @@ import type { z } from 'zod'
 import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
+import { Hints } from '#platform/live/hints.ts'
+import { addLiveRoutes } from '#platform/live/routes.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { type Relay, startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
 import { PrismaClient } from '#prisma/content'
 import type { contentConfig } from './config.ts'
 import { makeContext } from './context.ts'
+import { eventSources } from './eventSources.ts'
 import { routes } from './events.ts'
 import { addFileRoutes } from './fileRoutes.ts'
 import { resolvers } from './resolvers.ts'
@@ -25,12 +28,14 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     CONTENT_MASTER_KEY: masterKey,
     MAX_MESSAGE_BYTES: maxMessageBytes,
     MAX_UPLOAD_BYTES: maxUploadBytes,
+    REDIS_URL: redisUrl,
   } = config.settings
   const db = openTierDatabase(config.database, PrismaClient)
   const keys = new TenantKeys(db, masterKey)
   const accesses = new AccessRecorder(db, log)
   const links = new FileLinks(masterKey)
-  const parts = { db, keys, links, accesses, maxMessageBytes, maxUploadBytes }
+  const hints = new Hints({ tier: 'content', pool: db.systemSql, redisUrl, log })
+  const parts = { db, keys, links, accesses, hints, maxMessageBytes, maxUploadBytes }
   let relay: Relay | undefined
   let chores: { stop: () => void }[] = []
   const subgraph = await buildSubgraph({
@@ -43,6 +48,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     close: async () => {
       for (const chore of chores) chore.stop()
       await Promise.all([relay?.stop(), accesses.close()])
+      hints.close()
       await db.close()
     },
     log,
@@ -50,6 +56,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     bodyLimit: Math.ceil(maxMessageBytes * 2.8) + 4 * 1024 * 1024,
   })
   addFileRoutes(subgraph.app, parts)
+  addLiveRoutes(subgraph.app, { tier: 'content', callerKeys: config.callerKeys, hints, sources: eventSources(db) })
   chores = [keepMonthPartitions(db.systemSql, log), removeExpiredFiles(db.systemSql, log)]
   relay = startRelay({
     tier: 'content',

@@ -1,4 +1,4 @@
-import { key32, positiveInteger } from '#platform/config.ts'
+import { key32, positiveInteger, redisUrl } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 
 /** Settings of the content subgraph; README.md lists them. */
@@ -11,5 +11,6 @@ export const contentConfig = subgraphConfig('content', {
     MAX_MESSAGE_BYTES: positiveInteger.default(25 * 1024 * 1024),
     /** Largest file that a user may send, in bytes. */
     MAX_UPLOAD_BYTES: positiveInteger.max(2 ** 31 - 1).default(100 * 1024 * 1024),
+    REDIS_URL: redisUrl.optional(),
   },
 })

@@ -1,3 +1,4 @@
+import type { Hints } from '#platform/live/hints.ts'
 import type { SubgraphContext } from '#platform/subgraph/subgraph.ts'
 import type { Database } from './database.ts'
 import { type Loaders, makeLoaders } from './loaders.ts'
@@ -11,6 +12,7 @@ export type Parts = {
   keys: TenantKeys
   links: FileLinks
   accesses: AccessRecorder
+  hints: Pick<Hints, 'tell'>
   maxMessageBytes: number
   maxUploadBytes: number
 }

@@ -5,6 +5,7 @@ import { type AttachmentRow, batchAttachments, batchAttachmentsOf } from './serv
 import { type BlobRef, batchBlobs, blobName } from './services/blobs.ts'
 import { batchContentObjects, batchHeaders } from './services/contentObjects.ts'
 import { batchFiles } from './services/files/storedFiles.ts'
+import { batchNotifications } from './services/notifications.ts'
 import { batchTransactionalEmails } from './services/transactionalEmails.ts'
 
 export type Loaders = ReturnType<typeof makeLoaders>
@@ -27,6 +28,7 @@ export function makeLoaders({ db, keys }: Pick<Parts, 'db' | 'keys'>) {
     }),
     attachments: loader((ids: readonly string[]) => batchAttachments(db, ids)),
     attachmentsOf: new DataLoader<string, AttachmentRow[]>((storageKeys) => batchAttachmentsOf(db, storageKeys)),
+    notifications: loader((ids: readonly string[]) => batchNotifications(db, ids)),
     files: loader((storageKeys: readonly string[]) => batchFiles(db, storageKeys)),
     transactionalEmails: loader((ids: readonly string[]) => batchTransactionalEmails(db, ids)),
   }

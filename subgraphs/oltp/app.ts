@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
+import { Hints } from '#platform/live/hints.ts'
+import { addLiveRoutes } from '#platform/live/routes.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
@@ -11,6 +13,7 @@ import { PrismaClient } from '#prisma/oltp'
 import type { oltpConfig } from './config.ts'
 import { makeContext } from './context.ts'
 import { routes } from './events.ts'
+import { eventSources, tellingRelay } from './live.ts'
 import { resolvers } from './resolvers.ts'
 import { makeDomainLookup } from './services/domains/domainLookup.ts'
 import { mailHosts } from './services/domains/domainRecords.ts'
@@ -33,9 +36,11 @@ export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', c
   const maxMessageBytes = config.settings.MAX_MESSAGE_BYTES
   const tracking = { publicUrl: config.settings.PUBLIC_URL, keys: trackingKeys(config.settings) }
   const mailRenderer = makeMailRenderer(tracking)
-  const { VAULT, DNS_SERVERS, MAIL_DOMAIN, ALLOW_INSIDE_MAIL_SERVERS } = config.settings
+  const { VAULT, DNS_SERVERS, MAIL_DOMAIN, ALLOW_INSIDE_MAIL_SERVERS, REDIS_URL: redisUrl } = config.settings
+  const hints = new Hints({ tier: 'oltp', pool: db.systemSql, redisUrl, log })
   const parts = {
-    ...{ db, content, relay, mailGroups: makeMailGroups(db, content), maxMessageBytes, tracking, mailRenderer },
+    ...{ db, content, mailGroups: makeMailGroups(db, content), maxMessageBytes, tracking, mailRenderer },
+    relay: tellingRelay(hints, () => relay.wake()),
     vault: openVault(VAULT),
     domainLookup: makeDomainLookup(DNS_SERVERS),
     mailHosts: mailHosts(MAIL_DOMAIN),
@@ -50,11 +55,13 @@ export async function buildOltp(config: OltpConfig, log: Log = makeLog('oltp', c
     ready: () => runAsTenant(PLATFORM_TENANT, () => db.tenantSql.query('SELECT 1')),
     close: async () => {
       await relay.stop()
+      hints.close()
       await db.close()
     },
     log,
     // Base64 takes four bytes for three; with room for a mail that is a little over the limit, so that it is told so.
     bodyLimit: Math.ceil(maxMessageBytes * 1.4) + 1024 * 1024,
   })
+  addLiveRoutes(subgraph.app, { tier: 'oltp', callerKeys: config.callerKeys, hints, sources: eventSources(db) })
   return { subgraph, db, relay }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { dnsServersSetting, positiveInteger } from '#platform/config.ts'
+import { dnsServersSetting, positiveInteger, redisUrl } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 import { publicUrlSetting, trackingKeySettings } from '#platform/tracking/keys.ts'
 import { vaultSetting } from '#platform/vault.ts'
@@ -24,5 +24,6 @@ export const oltpConfig = subgraphConfig('oltp', {
       .default('penguinmails.example'),
     /** Whether tenants' mail servers may be on this machine or in our own networks: for development. */
     ALLOW_INSIDE_MAIL_SERVERS: z.stringbool().default(false),
+    REDIS_URL: redisUrl.optional(),
   },
 })

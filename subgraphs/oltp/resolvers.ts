@@ -48,5 +48,5 @@ export const resolvers: Resolvers = {
   DomainIpAssignment: domainIpAssignment,
   SmtpIpAddress: smtpIpAddress,
   VpsInstance: vpsInstance,
-  Subscription: subscription,
+  PlanSubscription: subscription,
 }

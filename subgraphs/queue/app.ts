@@ -1,6 +1,9 @@
 import type { z } from 'zod'
+import { findCurrentTenant } from '#platform/database/tenantScope.ts'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import type { DeliverJobs } from '#platform/jobs/delivery.ts'
+import { Hints } from '#platform/live/hints.ts'
+import { addLiveRoutes } from '#platform/live/routes.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { type Relay, startRelay } from '#platform/outbox/relay.ts'
 import { buildSubgraph } from '#platform/subgraph/subgraph.ts'
@@ -25,8 +28,14 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
   const wakeUp = makeWakeUp(config.settings.REDIS_URL, log, db.systemSql)
   let relay: Relay | undefined
   let alerts: Monitoring | undefined
-  const enqueuer = new Enqueuer(db.systemSql, wakeUp)
-  const parts = { db, wakeUp, enqueuer, relay: { wake: () => relay?.wake() } }
+  const hints = new Hints({ tier: 'queue', pool: db.systemSql, redisUrl: config.settings.REDIS_URL, log })
+  const enqueuer = new Enqueuer(db.systemSql, wakeUp, (tenantId) => hints.tell(tenantId))
+  const changed = () => {
+    relay?.wake()
+    // Whoever wakes the relay has changed something: of the tenant in scope or, as staff, of anybody's.
+    hints.tell(findCurrentTenant())
+  }
+  const parts = { db, wakeUp, enqueuer, relay: { wake: changed } }
   const subgraph = await buildSubgraph({
     tier: 'queue',
     schemaPath: new URL('schema.graphql', import.meta.url),
@@ -38,11 +47,13 @@ export async function buildQueue(config: QueueConfig, log: Log = makeLog('queue'
       alerts?.stop()
       await relay?.stop()
       wakeUp.close()
+      hints.close()
       await db.close()
     },
     log,
     bodyLimit: BODY_LIMIT_BYTES,
   })
+  addLiveRoutes(subgraph.app, { tier: 'queue', callerKeys: config.callerKeys, hints })
   const { registry } = subgraph.metrics
   // Its own announcements need no detour over the graph: the queue is at hand.
   const deliver: DeliverJobs = (jobs) => enqueuer.enqueueAll(jobs)

@@ -1,11 +1,8 @@
 import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
-import { databaseUrl, dnsServersSetting, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { databaseUrl, dnsServersSetting, listenSettings, port, positiveInteger, redisUrl } from '#platform/config.ts'
 import { subgraphConfig } from '#platform/subgraph/config.ts'
 import { vaultSetting } from '#platform/vault.ts'
-
-/** Without Redis workers find their jobs by polling. */
-const redisUrl = z.url({ protocol: /^rediss?$/, message: 'is not a redis:// URL' }).optional()
 
 /** The relay holds one connection while it enqueues over another: with one it would wait for itself. */
 const poolSize = positiveInteger.min(2).default(10)
@@ -13,7 +10,7 @@ const poolSize = positiveInteger.min(2).default(10)
 /** Settings of the queue subgraph; README.md lists them. */
 export const queueConfig = subgraphConfig('queue', {
   asks: [],
-  settings: { REDIS_URL: redisUrl, DATABASE_POOL_SIZE: poolSize },
+  settings: { REDIS_URL: redisUrl.optional(), DATABASE_POOL_SIZE: poolSize },
 })
 
 const ASKED = ['oltp', 'content', 'analytics'] as const
@@ -27,7 +24,7 @@ export const workerConfig = z
     QUEUE_SYSTEM_DATABASE_URL: databaseUrl,
     DATABASE_POOL_SIZE: positiveInteger.default(10),
     DATABASE_STATEMENT_TIMEOUT_MS: positiveInteger.default(15_000),
-    REDIS_URL: redisUrl,
+    REDIS_URL: redisUrl.optional(),
     /** How long a dead worker's jobs stay with it. */
     WORKER_LEASE_MS: z.coerce.number().int().min(300).default(30_000),
     /** How long an idle worker waits when nobody wakes it. */

@@ -1,6 +1,7 @@
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
 import { buildHealthServer } from '#platform/health.ts'
+import { Hints } from '#platform/live/hints.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { makeMetrics } from '#platform/metrics.ts'
 import { openVault } from '#platform/vault.ts'
@@ -45,7 +46,13 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
   }
   const onSettled = addWorkerMetrics(metrics, () => runner.held)
   const { leaseMs, pollMs } = config
-  const runner = new JobRunner({ pool: db.systemSql, tasks, services, wakeUp, log, leaseMs, pollMs, onSettled })
+  const hints = new Hints({ tier: 'queue', pool: db.systemSql, redisUrl: config.redisUrl, log })
+  const onChanged = (tenantId: string) => hints.tell(tenantId)
+  const runner = new JobRunner({
+    ...{ pool: db.systemSql, tasks, services, wakeUp, log, leaseMs, pollMs },
+    onSettled,
+    onChanged,
+  })
   const watermark = startWatermark({ sql: db.systemSql, oltp: services.oltp, analytics: services.analytics, log })
   const scheduler = startScheduler({ pool: db.systemSql, wakeUp, log })
   const monitoring = startMonitoring({ pool: db.systemSql, log })
@@ -59,6 +66,7 @@ export function buildWorker(config: WorkerConfig, options: WorkerOptions = {}) {
     mail.close()
     await watermark.stop()
     wakeUp.close()
+    hints.close()
     await app.close()
     await db.close()
   }

@@ -10,7 +10,7 @@ import {
   usedTypes,
 } from '../support/apiSchema.ts'
 
-const ROOTS = ['Query', 'Mutation']
+const ROOTS = ['Query', 'Mutation', 'Subscription']
 const SCALARS = ['ID', 'String', 'Int', 'Float', 'Boolean', 'DateTime', 'UUID', 'BigInt', 'EmailAddress', 'JSON']
 
 const api = readApiSchema()

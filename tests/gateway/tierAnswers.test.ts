@@ -144,6 +144,7 @@ describe('what a tier is sent', () => {
       caller: { ...DEMO, requestId },
       signed: new Map(),
       log: makeLog('test', 'silent'),
+      expiresAt: Date.now() + 60_000,
     }))
     for (const context of requests) {
       for (let fetch = 0; fetch < 3; fetch += 1) await client.fetch('{"query":"{ a }"}', context, true)

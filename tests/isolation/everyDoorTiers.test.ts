@@ -25,6 +25,7 @@ const STAFF_READS = new Set([
     'resolveDeadLetters',
     'replayDeadLetters',
     'auditLog',
+    'notification',
     'analyticsWatermarks',
     'viewer',
   ],

@@ -17,10 +17,12 @@ const FOLDER = new URL('../../operations/', import.meta.url)
 type Operation = { name: string; text: string; document: DocumentNode }
 
 const schema = readApiSchema()
-const operations: Operation[] = readdirSync(FOLDER).map((file) => {
+const documents: Operation[] = readdirSync(FOLDER).map((file) => {
   const text = readFileSync(new URL(file, FOLDER), 'utf8')
   return { name: file.replace(/\.graphql$/, ''), text, document: parse(text) }
 })
+/** Subscriptions are opened in tests/gateway/live. */
+const operations = documents.filter(({ text }) => !/^subscription /m.test(text))
 const fields = [...rootFields(schema, 'Query'), ...rootFields(schema, 'Mutation')]
 const isMutation = ({ text }: Operation) => /^mutation /m.test(text)
 const isForStaff = ({ document }: Operation) => {
@@ -91,13 +93,13 @@ async function run(operation: Operation, as: TokenSubject): Promise<Told> {
 const asRole = (role: string): TokenSubject => ({ ...demo.as, roles: [role] })
 
 describe('the documents', () => {
-  test.each(operations.map((operation) => [operation.name, operation] as const))(
+  test.each(documents.map((operation) => [operation.name, operation] as const))(
     '%s fits the schema, is called like its file, and says what it is for',
     (name, { text, document }) => {
       expect(validate(schema, document).map(({ message }) => message)).toEqual([])
-      const [, called = ''] = /^(?:query|mutation) (\w+)/m.exec(text) ?? []
+      const [, called = ''] = /^(?:query|mutation|subscription) (\w+)/m.exec(text) ?? []
       expect(called).toBe(`${name[0]?.toUpperCase()}${name.slice(1)}`)
-      expect(text).toMatch(/^# [A-Z]([^\n]|\n# )*\.\n(query|mutation) /)
+      expect(text).toMatch(/^# [A-Z]([^\n]|\n# )*\.\n(query|mutation|subscription) /)
     },
   )
 

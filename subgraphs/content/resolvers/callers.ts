@@ -1,4 +1,5 @@
-import { type Caller, requireService, requireUser, type TenantCaller } from '#platform/caller/caller.ts'
+import { type Caller, requireService, requireStaff, requireUser, type TenantCaller } from '#platform/caller/caller.ts'
+import { STAFF_INBOX } from '#platform/contracts/notification.ts'
 import { AppError } from '#platform/errors.ts'
 
 /**
@@ -9,6 +10,18 @@ export function requireOwnUserId(caller: Caller): string {
   const { userId } = requireUser(caller)
   if (userId === null) throw new AppError('FORBIDDEN', 'this is for a user, and the token names none')
   return userId
+}
+
+/**
+ * Where the caller's notifications are: a user's own, and the one inbox that staff share.
+ * @throws AppError FORBIDDEN as `requireOwnUserId`
+ */
+export function inboxOf(caller: Caller): { tenantId: string; userId: string } {
+  if (caller.kind === 'staff') {
+    requireStaff(caller)
+    return STAFF_INBOX
+  }
+  return { tenantId: requireUser(caller).tenantId, userId: requireOwnUserId(caller) }
 }
 
 /** Whether the caller is this user: what a reference from another tier names proves nothing. */

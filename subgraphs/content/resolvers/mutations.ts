@@ -19,8 +19,8 @@ export const mutations: MutationResolvers = {
     requireTenantService(caller)
     return storeMessages({ db, keys }, messages, maxMessageBytes)
   },
-  deliverNotifications: (_root, { notifications }, { caller, db }) =>
-    requireService(caller) && deliverNotifications(db, notifications),
+  deliverNotifications: (_root, { notifications }, { caller, db, hints }) =>
+    requireService(caller) && deliverNotifications({ db, hints }, notifications),
   createUpload: async (_root, { input }, { caller, db, links, maxUploadBytes, requestId }) => {
     const { tenantId } = requireUser(caller, ...EDITORS)
     const userId = requireOwnUserId(caller)

@@ -1,17 +1,18 @@
 import type { QueryResolvers } from '#graphql/content'
 import { requireStaff, requireUser } from '#platform/caller/caller.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAccesses } from '../services/accessLog.ts'
 import { findPart } from '../services/files/storedFiles.ts'
 import { findUploadedFile } from '../services/files/uploadedFiles.ts'
 import { findStoredMails } from '../services/messageStore.ts'
-import { findNotifications, findPreferences, findStaffNotifications } from '../services/notifications.ts'
+import { findNotifications, findPreferences, findStaffNotifications, isShownTo } from '../services/notifications.ts'
 import { findRawMessages } from '../services/rawMessages.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
 import { getStorage } from '../services/storage.ts'
 import { findTransactionalEmails } from '../services/transactionalEmails.ts'
 import { findUploads } from '../services/uploads.ts'
-import { requireOwnUserId, requireTenantService } from './callers.ts'
+import { inboxOf, requireOwnUserId, requireTenantService } from './callers.ts'
 
 export const queries: QueryResolvers = {
   contentObject: (_root, { storageKey }, { caller, loaders }) =>
@@ -23,6 +24,11 @@ export const queries: QueryResolvers = {
     caller.kind === 'staff' && requireStaff(caller)
       ? findStaffNotifications(db, args)
       : findNotifications(db, requireOwnUserId(caller), args),
+  notification: async (_root, { id }, { caller, loaders }) => {
+    const { tenantId, userId } = inboxOf(caller)
+    const row = await runAsTenant(tenantId, () => loaders.notifications.load(id))
+    return row && isShownTo(userId, row) ? row : null
+  },
   notificationPreferences: (_root, _args, { caller, db }) => findPreferences(db, requireOwnUserId(caller)),
   retentionPolicies: (_root, args, { caller, db }) => requireUser(caller) && findRetentionPolicies(db, args),
   contentAccessLog: (_root, args, { caller, db }) => requireUser(caller, 'owner', 'admin') && findAccesses(db, args),

@@ -4,6 +4,7 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { isUuid } from '#platform/graph/ids.ts'
 import { groupBy } from '#platform/grouping.ts'
+import type { Hints } from '#platform/live/hints.ts'
 import type { Database } from '../database.ts'
 import { storableJson, storableText } from './mailText.ts'
 
@@ -60,7 +61,7 @@ type Accepted = z.output<typeof notification>
  * @throws AppError LIMIT_REACHED for more than 1000
  */
 export async function deliverNotifications(
-  db: Database,
+  { db, hints }: { db: Database; hints: Pick<Hints, 'tell'> },
   inputs: readonly DeliverNotificationInput[],
 ): Promise<DeliverNotificationResult[]> {
   if (inputs.length > MAX_NOTIFICATIONS) {
@@ -72,6 +73,7 @@ export async function deliverNotifications(
   for (const [tenantId, own] of groupBy(accepted, (item) => item.tenantId.toLowerCase())) {
     const keys = await runAsTenant(tenantId, () => insertNotifications(db, tenantId, own))
     for (const key of keys) made.add(`${tenantId}/${key}`)
+    if (keys.length > 0) hints.tell(tenantId)
   }
   return checked.map(({ data, error }, index) => {
     const key = inputs[index]?.key ?? ''

@@ -2,11 +2,12 @@ import type {
   DomainIpAssignmentResolvers,
   DomainResolvers,
   EmailAccountResolvers,
+  PlanSubscriptionResolvers,
   SmtpIpAddressResolvers,
-  SubscriptionResolvers,
   VpsInstanceResolvers,
 } from '#graphql/oltp'
 import { readMailServer } from '#platform/contracts/mailServers.ts'
+import { AppError } from '#platform/errors.ts'
 import { findSmtpIp, findVpsInstance } from '../services/infrastructure.ts'
 
 export const domain: DomainResolvers = {
@@ -40,7 +41,11 @@ export const vpsInstance: VpsInstanceResolvers = {
   smtpIpAddresses: ({ id }, _args, { loaders }) => loaders.staffAddressesOfServer.load(id),
 }
 
-export const subscription: SubscriptionResolvers = {
-  plan: ({ planId }, _args, { loaders }) => loaders.plans.load(planId),
+export const subscription: PlanSubscriptionResolvers = {
+  plan: async ({ planId }, _args, { loaders }) => {
+    const plan = await loaders.plans.load(planId)
+    if (!plan) throw new AppError('INTERNAL', `there is no plan ${planId}`)
+    return plan
+  },
   nextPlan: ({ nextPlanId }, _args, { loaders }) => (nextPlanId ? loaders.plans.load(nextPlanId) : null),
 }

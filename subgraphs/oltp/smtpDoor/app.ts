@@ -1,10 +1,12 @@
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
 import { buildHealthServer } from '#platform/health.ts'
+import { Hints } from '#platform/live/hints.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { makeMetrics } from '#platform/metrics.ts'
 import { PrismaClient } from '#prisma/oltp'
 import type { Parts } from '../context.ts'
+import { tellingRelay } from '../live.ts'
 import { makeMailGroups } from '../services/mailFlow/mailGroups.ts'
 import type { SmtpDoorConfig } from './config.ts'
 import { deliverMail } from './delivery.ts'
@@ -22,10 +24,12 @@ export function buildSmtpDoor(config: SmtpDoorConfig, log: Log = makeLog('smtpDo
   const { host, smtp, maxMessageBytes } = config
   const db = openTierDatabase(config.database, PrismaClient)
   const content = makeServiceClient(config.asks.content)
+  const hints = new Hints({ tier: 'oltp', pool: db.systemSql, redisUrl: config.redisUrl, log })
   const parts: Parts = {
     db,
     content,
-    relay: { wake() {} },
+    // The subgraph's relay finds by itself what is announced here; subscribers want to hear of it now.
+    relay: tellingRelay(hints, () => {}),
     mailGroups: makeMailGroups(db, content),
     maxMessageBytes,
   }
@@ -49,6 +53,7 @@ export function buildSmtpDoor(config: SmtpDoorConfig, log: Log = makeLog('smtpDo
   const close = async () => {
     await server.close(config.drainMs)
     await app.close()
+    hints.close()
     await db.close()
   }
   return { app, log, metrics, close, server, db }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
-import { databaseUrl, listenSettings, port, positiveInteger } from '#platform/config.ts'
+import { databaseUrl, listenSettings, port, positiveInteger, redisUrl } from '#platform/config.ts'
 
 const ASKED = ['content'] as const
 
@@ -24,6 +24,7 @@ export const smtpDoorConfig = z
     SMTP_DOOR_MAIL_MS: positiveInteger.default(10 * 60_000),
     /** How long mails under way may take to finish after SIGTERM. */
     SMTP_DOOR_DRAIN_MS: z.coerce.number().int().min(0).max(9_000).default(8_000),
+    REDIS_URL: redisUrl.optional(),
     MAX_MESSAGE_BYTES: positiveInteger.default(25 * 1024 * 1024),
     OLTP_DATABASE_URL: databaseUrl,
     OLTP_SYSTEM_DATABASE_URL: databaseUrl,
@@ -46,6 +47,7 @@ export const smtpDoorConfig = z
     },
     heldBytes: settings.SMTP_DOOR_HELD_BYTES,
     drainMs: settings.SMTP_DOOR_DRAIN_MS,
+    redisUrl: settings.REDIS_URL,
     maxMessageBytes: settings.MAX_MESSAGE_BYTES,
     database: {
       url: settings.OLTP_DATABASE_URL,

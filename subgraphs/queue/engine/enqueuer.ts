@@ -12,11 +12,16 @@ export class Enqueuer {
   readonly #sql: Sql
   readonly #wakeUp: WakeUp
   readonly #singles: GroupCommit<object, EnqueueResult>
+  readonly #onChanged: (tenantId: string) => void
 
-  /** @param sql the system role's pool: each call is a transaction of its own */
-  constructor(sql: Sql, wakeUp: WakeUp) {
+  /**
+   * @param sql the system role's pool: each call is a transaction of its own
+   * @param onChanged called for each tenant who has jobs that are new
+   */
+  constructor(sql: Sql, wakeUp: WakeUp, onChanged: (tenantId: string) => void = () => {}) {
     this.#sql = sql
     this.#wakeUp = wakeUp
+    this.#onChanged = onChanged
     this.#singles = new GroupCommit({ run: (_key, requests) => this.enqueueAll(requests), maxItems: MOST_IN_A_GROUP })
   }
 
@@ -30,6 +35,10 @@ export class Enqueuer {
     const wake = requests.length <= FEW && this.#wakeUp.takeTurn()
     const { results, readyQueues } = await enqueueJobs(this.#sql, requests, { wake })
     if (!wake) this.#wakeUp.announce(readyQueues)
+    requests.forEach((request, place) => {
+      const isNew = results[place]?.status === 'enqueued' || results[place]?.status === 'replaced'
+      if (isNew) this.#onChanged((request as { tenantId: string }).tenantId)
+    })
     return results
   }
 }

@@ -34,6 +34,8 @@ export type JobRunnerOptions<Services> = {
   /** How long an idle worker waits when nobody wakes it. */
   pollMs?: number
   onSettled?: (job: ClaimedJob, settled: Settled) => void
+  /** A tenant's jobs were claimed, have reported progress, or have ended. */
+  onChanged?: (tenantId: string) => void
 }
 
 const LOOK_AROUND_EVERY_MS = 1_000
@@ -127,7 +129,9 @@ export class JobRunner<Services> {
     })
     this.#chores.every(MARK_EVERY_MS, async () => this.#marks.look(this.#lines.waiting))
     this.#chores.every(LOOK_AROUND_EVERY_MS, () => this.#stopCancelled())
-    this.#chores.every(LOOK_AROUND_EVERY_MS, () => this.#progress.write(pool))
+    this.#chores.every(LOOK_AROUND_EVERY_MS, async () => {
+      for (const tenantId of await this.#progress.write(pool)) this.#options.onChanged?.(tenantId)
+    })
     this.#chores.every(EXPIRE_EVERY_MS, () => expireJobs(pool))
     this.#chores.every(KEEP_HOUSE_EVERY_MS, () => keepHouse(pool))
   }
@@ -163,6 +167,7 @@ export class JobRunner<Services> {
     this.#leases.add(claim, claimedAt)
     this.#held.add(claim.jobs)
     for (const job of claim.jobs) this.#accept(job)
+    for (const job of claim.jobs) this.#options.onChanged?.(job.tenantId)
     this.#lines.pump()
   }
 
@@ -201,6 +206,7 @@ export class JobRunner<Services> {
       if (one.as === 'completed') this.#counts.processed += 1
       if (one.as === 'retried' || one.as === 'dead') this.#counts.failed += 1
       if (job) this.#options.onSettled?.(job, one)
+      if (job) this.#options.onChanged?.(job.tenantId)
     }
     await this.#leases.settle(settled.map(({ settlement }) => settlement.job.leaseId))
     this.#claims.wake()

@@ -39,11 +39,13 @@ export class ProgressBoard {
     this.#reports.delete(jobId)
   }
 
-  async write(sql: Sql): Promise<void> {
-    if (this.#reports.size === 0) return
+  /** Answers whose jobs have got further. */
+  async write(sql: Sql): Promise<Set<string>> {
+    if (this.#reports.size === 0) return new Set()
     const reports = [...this.#reports].map(([id, report]) => ({ id, ...report }))
     this.#reports = new Map()
     await sql.query(WRITE, [JSON.stringify(reports)])
+    return new Set(reports.map(({ tenantId }) => tenantId))
   }
 }
 

@@ -32,6 +32,7 @@ const SOURCES = {
   Attachment: content('SELECT id AS value FROM attachments WHERE tenant_id = $1'),
   Upload: content('SELECT id AS value FROM uploads WHERE tenant_id = $1'),
   StoredFile: content('SELECT storage_key AS value FROM stored_files WHERE tenant_id = $1'),
+  Notification: content('SELECT id AS value FROM notifications WHERE tenant_id = $1 AND deleted_at IS NULL'),
   TransactionalEmail: content('SELECT id AS value FROM transactional_emails WHERE tenant_id = $1'),
   AuditEntry: analytics(`SELECT event_id AS value FROM admin_audit_log WHERE tenant_id = $1`),
   Job: queue('SELECT job_id AS value FROM dead_letter_jobs WHERE tenant_id = $1'),

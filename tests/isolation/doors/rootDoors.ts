@@ -63,10 +63,13 @@ export function rootDoors(schema: GraphQLSchema, type: 'Query' | 'Mutation'): Do
   })
 }
 
-/** Fields below the roots that take ids, as Type.field.argument: these doors are none of the above. */
+/**
+ * Fields below the roots that take ids, as Type.field.argument: these doors are none of the above. Subscriptions are tried
+ * where they are opened (tests/gateway/live).
+ */
 export function nestedIdArguments(schema: GraphQLSchema): string[] {
   return Object.values(schema.getTypeMap()).flatMap((type) =>
-    'getFields' in type && !isInputObjectType(type) && !['Query', 'Mutation'].includes(type.name)
+    'getFields' in type && !isInputObjectType(type) && !['Query', 'Mutation', 'Subscription'].includes(type.name)
       ? Object.values(type.getFields()).flatMap((field) =>
           field.args
             .flatMap((argument) => [...slotsOf(argument, `${type.name}.${field.name}`, [])])

@@ -2,6 +2,7 @@ import type { MessageFilter } from '#graphql/oltp'
 import { findPage } from '#platform/database/pages.ts'
 import { findCurrentTenant } from '#platform/database/tenantScope.ts'
 import { filterId } from '#platform/graph/ids.ts'
+import type { FindIds } from '#platform/live/events.ts'
 import type { Prisma } from '#prisma/oltp'
 import type { Context } from '../../context.ts'
 import type { Database } from '../../database.ts'
@@ -18,6 +19,20 @@ const MAX_STORAGE_KEY_LENGTH = 500
  */
 export function findMessages(db: Database, { filter, ...page }: PageInput & { filter?: MessageFilter | null }) {
   return findPage(db.tenant.inboxMessageRef, { ...page, where: filter ? readFilter(filter) : {}, sort: NEWEST_FIRST })
+}
+
+/** Ids of mails that came in for the tenant in scope, above an id: what a subscriber is told of. */
+export async function findReceivedIds(
+  db: Database,
+  ...[above, { limit, newestFirst }]: Parameters<FindIds>
+): Promise<string[]> {
+  const rows = await db.tenant.inboxMessageRef.findMany({
+    where: { direction: 'inbound', id: { gt: above } },
+    select: { id: true },
+    orderBy: { id: newestFirst ? 'desc' : 'asc' },
+    take: limit,
+  })
+  return rows.map(({ id }) => id)
 }
 
 /** Who references a content object: the tenant's messages, oldest first, at most 100. Null for those without a tenant. */
