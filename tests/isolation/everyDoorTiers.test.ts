@@ -25,12 +25,11 @@ const STAFF_READS = new Set([
     'resolveDeadLetters',
     'replayDeadLetters',
     'auditLog',
-    'notification',
     'analyticsWatermarks',
     'viewer',
   ],
   // Not the tenants': their own inbox.
-  'notifications',
+  ...['notification', 'notifications'],
 ])
 /** What is no tenant's and told to everybody. */
 const EVERYBODYS = new Set(['analyticsWatermarks', 'viewer'])
