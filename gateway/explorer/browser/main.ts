@@ -1,6 +1,8 @@
 // Runs in the browser. Everything it needs is in the bundle or on the gateway: it asks no other host.
-import { createGraphiQLFetcher } from '@graphiql/toolkit'
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit'
 import { GraphiQL } from 'graphiql'
+import { getOperationAST } from 'graphql'
+import { createClient, type RequestParams } from 'graphql-sse'
 import { createElement } from 'react'
 import { createRoot } from 'react-dom/client'
 import 'graphiql/style.css'
@@ -24,6 +26,16 @@ async function findExamples(): Promise<string[]> {
   const answer = await fetch('/explorer/operations.json')
   const { operations } = (await answer.json()) as { operations: { body: string }[] }
   return operations.map(({ body }) => body)
+}
+
+const answer = createGraphiQLFetcher({ url: '/graphql' })
+
+/** Queries and mutations are answered once, subscriptions by a stream of events. */
+const fetcher: Fetcher = (asked, options) => {
+  const operation = options?.documentAST && getOperationAST(options.documentAST, asked.operationName)
+  if (operation?.operation !== 'subscription') return answer(asked, options)
+  const client = createClient({ url: '/graphql/stream', headers: { ...options?.headers } })
+  return client.iterate(asked as RequestParams)
 }
 
 const token = readToken()
@@ -50,7 +62,7 @@ createRoot(document.getElementById('root') as HTMLElement).render(
   createElement(
     GraphiQL,
     {
-      fetcher: createGraphiQLFetcher({ url: '/graphql' }),
+      fetcher,
       defaultHeaders: headers,
       ...(token && { initialHeaders: headers }),
       defaultTabs: examples.map((query) => ({ query, headers })),

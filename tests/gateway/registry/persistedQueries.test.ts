@@ -46,7 +46,6 @@ describe('registered operations', () => {
     ['a file without an operation', { 'a.graphql': 'fragment F on T { a }' }],
     ['a file with two', { 'a.graphql': 'query A { a } query B { b }' }],
     ['an operation without a name', { 'a.graphql': '{ a }' }],
-    ['a subscription', { 'a.graphql': 'subscription A { a }' }],
     ['a name given twice', { 'a.graphql': 'query A { a }', 'b.graphql': 'query A { b }' }],
   ])('%s is refused by name of the file', (_what, files) => {
     expect(() => readRegisteredOperations(folderWith(files))).toThrow(/^operations\/[ab]\.graphql: /)
