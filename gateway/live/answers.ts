@@ -4,6 +4,7 @@ import type { Engine } from '../pipeline/engine.ts'
 import { formatOutcomeErrors } from '../pipeline/pipeline.ts'
 import type { GatewayContext } from '../tiers/context.ts'
 import { eventName, type LiveOperation } from './liveOperation.ts'
+import type { Turns } from './turns.ts'
 
 /** What a subscriber is told: an answer as a query's. */
 export type LiveAnswer = {
@@ -21,6 +22,10 @@ export type Subscriber = {
   variables: Record<string, unknown>
   /** Whoever subscribed: each answer is one to this caller, with this caller's rights. */
   context: GatewayContext
+  /** Shared by all subscribers; see `asker`. */
+  turns: Turns
+  /** Whose turn its looks take: the tenant, or the member of staff. */
+  asker: string
 }
 
 /** How it is now. */
@@ -54,13 +59,13 @@ function answerOf({ data, errors = [] }: LiveAnswer, name: string, responseKey: 
 }
 
 async function ask(
-  { engine, operation, context }: Subscriber,
+  { engine, operation, context, turns, asker }: Subscriber,
   document: DocumentNode,
   variables: Record<string, unknown>,
 ): Promise<LiveAnswer> {
   // Of the supergraph in force now; what may be asked was decided when it was subscribed to.
   const found = engine.graph.operations.findByDocument(document, operation.operationName)
-  const outcome = 'errors' in found ? found : await found.operation.run(variables, context)
+  const outcome = 'errors' in found ? found : await turns.run(asker, () => found.operation.run(variables, context))
   const errors = formatOutcomeErrors(outcome, () => context.log)
   const data = 'data' in outcome ? { data: outcome.data === null ? null : JSON.parse(outcome.data) } : {}
   return { ...(errors.length > 0 && { errors }), ...data }

@@ -13,6 +13,7 @@ import { Bell } from './bell.ts'
 import { followEvents, followState, type Stream } from './follow.ts'
 import { compileLiveOperation, type LiveOperation } from './liveOperation.ts'
 import type { TierWatch } from './tierWatch.ts'
+import { Turns } from './turns.ts'
 
 export type SubscriptionsOptions = {
   engine: Engine
@@ -40,6 +41,8 @@ export type Subscription = {
 type Compiled = { document: DocumentNode; operation: LiveOperation }
 
 const MAX_OPERATIONS = 500
+/** Of one tenant, however many streams it has. */
+const LOOKS_AT_ONCE = 4
 /** How far apart looks at a state are; staff's are recorded, and each record is a job. */
 const STATE_PAUSE_MS = 1_000
 const STAFF_PAUSE_MS = 10_000
@@ -52,6 +55,8 @@ export class Subscriptions {
   /** Compiled for one supergraph each. */
   readonly #compiled = new WeakMap<GraphQLSchema, LRUCache<string, Compiled>>()
 
+  readonly #turns = new Turns(LOOKS_AT_ONCE)
+
   constructor(options: SubscriptionsOptions) {
     this.#options = options
   }
@@ -63,7 +68,10 @@ export class Subscriptions {
   async begin(request: SubscriptionRequest, subscription: Subscription): Promise<AsyncGenerator<LiveAnswer>> {
     const { context, stream, signal } = subscription
     const operation = this.#find(request, context)
-    const subscriber: Subscriber = { engine: this.#options.engine, operation, variables: request.variables, context }
+    const { engine } = this.#options
+    const { tenantId, userId } = context.caller
+    const asker = tenantId ?? `staff ${userId}`
+    const subscriber = { engine, operation, variables: request.variables, context, turns: this.#turns, asker }
     const ending = new AbortController()
     signal.addEventListener('abort', () => ending.abort(), { once: true })
     const bell = new Bell(ending.signal)

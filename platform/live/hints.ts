@@ -46,7 +46,10 @@ export class Hints {
 
   /** Something of a tenant's has changed and is committed; of anybody's without one. Never fails or waits. */
   tell(tenantId?: string | null): void {
-    this.#changed.add(tenantId?.toLowerCase() ?? EVERYBODY)
+    const whose = tenantId ?? EVERYBODY
+    // Told for each of thousands of jobs a second: the rest is for the first of them.
+    if (this.#changed.has(whose)) return
+    this.#changed.add(whose.toLowerCase())
     this.#timer ??= setTimeout(() => this.#send(), Math.max(0, this.#sentAt + PAUSE_MS - performance.now()))
   }
 
