@@ -5,8 +5,9 @@ import type { Bell } from './bell.ts'
 
 /** Whoever hears of no change looks by himself: hints may be lost, and some things change with time alone. */
 const LOOK_ANYWAY_MS = 15_000
-/** Between two looks at what has come up: a burst of hints is one look. */
+/** Between two looks at what has come up: a burst of hints is one look. Where none came up, hints were of other things. */
 const EVENTS_PAUSE_MS = 200
+const NO_EVENTS_PAUSE_MS = 1_000
 /** A subscriber without events is told the position that often, so that it does not grow too old to go on from. */
 const POSITION_EVERY_MS = 60_000
 const SHORTEST_RETRY_MS = 1_000
@@ -73,7 +74,8 @@ export async function* followEvents(
     }
     if (!page.hasMore) {
       await bell.wait(LOOK_ANYWAY_MS)
-      await bell.pause(lookedAt + EVENTS_PAUSE_MS - performance.now())
+      const pause = page.events.length > 0 ? EVENTS_PAUSE_MS : NO_EVENTS_PAUSE_MS
+      await bell.pause(lookedAt + pause - performance.now())
     }
     lookedAt = performance.now()
     bell.rearm()

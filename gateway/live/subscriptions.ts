@@ -95,7 +95,8 @@ export class Subscriptions {
       topic.tiers.forEach(watch)
       return followState(subscriber, stream, kind === 'staff' ? STAFF_PAUSE_MS : STATE_PAUSE_MS)
     }
-    const find = (after: string | null) => this.#tier(topic.tier).live.findEvents(topic.source, after, context)
+    const find = (after: string | null) =>
+      this.#turns.run(subscriber.asker, () => this.#tier(topic.tier).live.findEvents(topic.source, after, context))
     const first = await find(lastEventId ?? null)
     watch(topic.tier)
     return followEvents(subscriber, stream, first, find)

@@ -6,6 +6,7 @@ import type { Bell } from './bell.ts'
 
 const SHORTEST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
+const SPREAD_MS = 500
 /** Subscribers who hear of everybody: staff. */
 const EVERYBODY = '*'
 
@@ -67,10 +68,15 @@ export class TierWatch {
 
   #ring(tenants: readonly string[] | null): void {
     if (tenants === null) {
-      for (const bells of this.#bells.values()) for (const bell of bells) bell.ring()
+      for (const bells of this.#bells.values()) for (const bell of bells) ringSoon(bell)
       return
     }
     for (const tenant of tenants) for (const bell of this.#bells.get(tenant) ?? []) bell.ring()
     if (tenants.length > 0) for (const bell of this.#bells.get(EVERYBODY) ?? []) bell.ring()
   }
+}
+
+/** Not everybody at the same moment: a tier that is back would be asked by all at once. */
+function ringSoon(bell: Bell): void {
+  setTimeout(() => bell.ring(), Math.random() * SPREAD_MS).unref()
 }

@@ -101,8 +101,16 @@ export class Hints {
     const endPostgres = listen(pool, { channel: CHANNEL, onNotification: told, onListening: lost })
     const subscriber = redisUrl ? this.#connect(redisUrl, 'hear') : undefined
     // ioredis repeats subscriptions after a reconnect, but only those that once succeeded.
-    subscriber?.on('ready', () => subscriber.subscribe(this.#channel).then(lost, () => {}))
-    subscriber?.on('close', lost)
+    let isHeard = false
+    subscriber?.on('ready', () => {
+      isHeard = true
+      subscriber.subscribe(this.#channel).then(lost, () => {})
+    })
+    // Not each time that it is looked for in vain.
+    subscriber?.on('close', () => {
+      if (isHeard) lost()
+      isHeard = false
+    })
     subscriber?.on('message', (_channel: string, message: string) => told(message))
     return () => {
       endPostgres()

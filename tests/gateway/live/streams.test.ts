@@ -173,6 +173,21 @@ describe('what may be subscribed to', () => {
     controller.abort()
   })
 
+  test('whichever face answers queries', async () => {
+    await restartGateway({ GATEWAY_FACE: 'apollo' })
+    expect((await (await subscribe(QUEUES)).next()).data.queueDepths.length).toBeGreaterThan(5)
+    await restartGateway()
+  })
+
+  test('a schema says what', async () => {
+    const { data } = await platform.ask('{ __schema { subscriptionType { fields { name description } } } }')
+    const { fields } = data.__schema.subscriptionType
+    expect(fields).toContainEqual({
+      name: 'messageReceived',
+      description: expect.stringContaining('Mail that comes in'),
+    })
+  })
+
   test('in production registered documents only, by text or hash', async () => {
     await restartGateway({ OPERATIONS: 'registered' })
     const refused = await subscribe(QUEUES)
