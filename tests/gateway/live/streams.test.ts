@@ -138,6 +138,17 @@ describe('what may be subscribed to', () => {
     ['an unknown hash', undefined, 404, 'NOT_FOUND'],
     ['more than any operation may', `subscription { queueDepths { ${'a: name '.repeat(60)} } }`, 413, 'LIMIT_REACHED'],
   ]
+  const bomb = Array.from({ length: 22 }, (_, n) => `fragment F${n} on JobQueue { ...F${n + 1} ...F${n + 1} }`)
+  refusals.push(
+    [
+      'a fragment bomb',
+      `subscription { queueDepths { ...F0 } } ${bomb.join(' ')} fragment F22 on JobQueue { name }`,
+      413,
+      'LIMIT_REACHED',
+    ],
+    ['20,000 fields within each other', `subscription ${'{ a '.repeat(20_000)}`, 400, 'INVALID_INPUT'],
+    ['an alias that objects inherit', 'subscription { __proto__: queueDepths { name } }', 400, 'INVALID_INPUT'],
+  )
   test.each(refusals)('not %s', async (what, query, status, code) => {
     const body = what === 'an unknown hash' ? { documentId: 'a'.repeat(64) } : {}
     const { response, refusal } = await subscribe(query, { body })
