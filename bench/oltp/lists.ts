@@ -1,0 +1,97 @@
+import { type StockedTenant, stockId } from './stock.ts'
+
+const PAGE = '{ nodes { id } pageInfo { endCursor } }'
+
+/** Every list of the oltp tier that a tenant may ask, with each filter and order: its field, for a tenant of the stock. */
+export const LISTS: Record<string, (tenant: StockedTenant) => string> = {
+  messages: list('messages'),
+  'messages of a mailbox': list('messages', (id) => `emailAccountId: "${id('mailbox')}"`),
+  'messages of a campaign': list('messages', (id) => `campaignId: "${id('campaign')}"`),
+  'messages of a step': list('messages', (id) => `stepId: "${id('step')}"`),
+  'messages of a lead': list('messages', (id) => `leadId: "${id('lead')}"`),
+  'messages of a thread': list('messages', (id) => `threadId: "${id('thread')}"`),
+  'messages of a sender': list('messages', () => 'fromEmail: "us@stock.example"'),
+  'messages not read': list('messages', () => 'isRead: false'),
+  'messages starred': list('messages', () => 'isStarred: true'),
+  'messages archived': list('messages', () => 'isArchived: true'),
+  'messages of a state': list('messages', () => 'direction: INBOUND, status: [RECEIVED]'),
+  'messages within a campaign': (tenant) =>
+    `campaign(id: "${stockId(tenant, 'campaign', 0)}") { messages { nodes { id } } }`,
+  'messages within a mailbox': (tenant) =>
+    `emailAccount(id: "${stockId(tenant, 'mailbox', 0)}") { messages { nodes { id } } }`,
+  'messages within a lead': (tenant) => `lead(id: "${stockId(tenant, 'lead', 0)}") { messages { nodes { id } } }`,
+  'messages within a conversation': (tenant) =>
+    `conversation(id: "${stockId(tenant, 'thread', 0)}") { messages { nodes { id } } }`,
+  'recent replies': list('recentReplies'),
+  conversations: list('conversations'),
+  'conversations of a mailbox': list('conversations', (id) => `emailAccountId: "${id('mailbox')}"`),
+  'conversations of a campaign': list('conversations', (id) => `campaignId: "${id('campaign')}"`),
+  'conversations of a lead': list('conversations', (id) => `leadId: "${id('lead')}"`),
+  'conversations with somebody': list('conversations', () => 'correspondent: "lead0@x.example"'),
+  'conversations not read': list('conversations', () => 'isUnread: true'),
+  'conversations starred': list('conversations', () => 'isStarred: true'),
+  'conversations archived': list('conversations', () => 'isArchived: true'),
+  'conversations by subject': list('conversations', () => 'search: "mail 10"'),
+  'conversations of a week': list('conversations', () => `period: ${week()}`),
+  campaigns: list('campaigns'),
+  'campaigns of a state': list('campaigns', () => 'status: [PAUSED]'),
+  'campaigns of a company': list('campaigns', (id) => `companyId: "${id('company')}"`),
+  'campaigns of a week': list('campaigns', () => `createdAt: ${week()}`),
+  'campaigns by name': ordered('campaigns', '{ field: NAME, direction: ASC }'),
+  'campaigns by last change': ordered('campaigns', '{ field: UPDATED_AT }'),
+  'campaigns by reply rate': ordered('campaigns', '{ field: REPLY_RATE }'),
+  'campaigns of a company, within it': (tenant) =>
+    `company(id: "${stockId(tenant, 'company', 0)}") { campaigns { nodes { id } } }`,
+  'leads of a campaign': (tenant) => `campaignLeads(campaignId: "${stockId(tenant, 'campaign', 0)}") ${PAGE}`,
+  'leads of a campaign, of a state': (tenant) =>
+    `campaignLeads(campaignId: "${stockId(tenant, 'campaign', 0)}", filter: { status: REPLIED }) ${PAGE}`,
+  leads: list('leads'),
+  'leads of a state': list('leads', () => 'status: REPLIED'),
+  'leads in a campaign': list('leads', (id) => `campaignId: "${id('campaign')}"`),
+  templates: list('templates'),
+  'templates of a folder': list('templates', () => 'folder: "Folder 1"'),
+  suppressions: list('suppressions'),
+  'suppressions of an address': list('suppressions', () => 'email: "gone1@x.example"'),
+  'lead imports': list('leadImports'),
+  'lead exports': list('leadExports'),
+  domains: list('domains'),
+  'domains of a company': list('domains', (id) => `companyId: "${id('company')}"`),
+  mailboxes: list('emailAccounts'),
+  'mailboxes of a domain': list('emailAccounts', (id) => `domainId: "${id('domain')}"`),
+  'mailboxes of a state': list('emailAccounts', () => 'status: ACTIVE'),
+  companies: list('companies'),
+}
+
+/** What has to look at all of a kind, by its nature: not held to a page's cost. */
+export const WHOLE: Record<string, (tenant: StockedTenant) => string> = {
+  'all messages, counted': () => 'messages(first: 1) { totalCount }',
+  'all conversations, counted': () => 'conversations(first: 1) { totalCount }',
+  'all leads, counted': () => 'leads(first: 1) { totalCount }',
+  'all campaigns, counted': () => 'campaigns(first: 1) { totalCount }',
+  'statistics of leads': () => 'leadStats { total replied }',
+  'folders of templates': () => 'templateFolders { name templateCount }',
+  'leads by a part of a word': list('leads', () => 'search: "ead 77"'),
+  'campaigns by a part of a word': list('campaigns', () => 'search: "aign 7"'),
+}
+
+type IdOf = (kind: string) => string
+
+function list(field: string, filter?: (id: IdOf) => string): (tenant: StockedTenant) => string {
+  return (tenant) => `${field}${filter ? `(filter: { ${filter((kind) => stockId(tenant, kind, 0))} })` : ''} ${PAGE}`
+}
+
+function ordered(field: string, order: string): () => string {
+  return () => `${field}(orderBy: ${order}) ${PAGE}`
+}
+
+function week(): string {
+  const [from, to] = [21, 14].map((days) => new Date(Date.now() - days * 86_400_000).toISOString())
+  return `{ from: "${from}", to: "${to}" }`
+}
+
+/** The same list's page behind a cursor. */
+export function behind(field: string, cursor: string): string {
+  const after = `after: "${cursor}"`
+  const name = /^\w+/.exec(field)?.[0] ?? ''
+  return field.startsWith(`${name}(`) ? field.replace('(', `(${after}, `) : field.replace(name, `${name}(${after})`)
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import { parseConfig } from '#platform/config.ts'
+import { buildOltp } from '../../subgraphs/oltp/app.ts'
+import { oltpConfig } from '../../subgraphs/oltp/config.ts'
+import type { BenchDatabase } from '../support/tierDatabase.ts'
+
+const NOBODY = 'http://127.0.0.1:1/graphql'
+
+export type OltpUnderTest = Awaited<ReturnType<typeof openOltp>>
+
+/** The oltp tier as it is shipped, on one connection, so that what PostgreSQL counts is what one request did. */
+export async function openOltp({ url, systemUrl }: BenchDatabase) {
+  const key = () => randomBytes(32).toString('base64')
+  const gatewayKey = key()
+  const config = parseConfig(oltpConfig, {
+    LOG_LEVEL: 'warn',
+    DATABASE_POOL_SIZE: '1',
+    OLTP_DATABASE_URL: url,
+    OLTP_SYSTEM_DATABASE_URL: systemUrl,
+    CALLER_KEY_GATEWAY_OLTP: gatewayKey,
+    CALLER_KEY_WORKER_OLTP: key(),
+    CALLER_KEY_CLI_OLTP: key(),
+    CALLER_KEY_OLTP_CONTENT: key(),
+    CALLER_KEY_OLTP_QUEUE: key(),
+    TRACKING_KEY: key(),
+    VAULT: `file:${tmpdir()}`,
+    CONTENT_URL: NOBODY,
+    QUEUE_URL: NOBODY,
+  })
+  const { subgraph, db } = await buildOltp(config)
+  const edge = { from: 'gateway', to: 'oltp' as const, key: Buffer.from(gatewayKey, 'base64') }
+  return {
+    db,
+    /** The data of a query; throws when there are errors. */
+    async ask(query: string, tenantId: string): Promise<Record<string, unknown>> {
+      const userId = '0199c0de-0000-7000-8000-000000000001'
+      const caller: Caller = { kind: 'user', from: 'gateway', tenantId, userId, roles: ['owner'], requestId: 'bench' }
+      const answer = await subgraph.app.inject({
+        method: 'POST',
+        url: '/graphql',
+        headers: { [CALLER_HEADER]: signCaller(caller, edge) },
+        payload: { query },
+      })
+      const { data, errors } = answer.json()
+      if (errors) throw new Error(`${query}: ${JSON.stringify(errors)}`)
+      return data
+    },
+    close: () => subgraph.close(),
+  }
+}
