@@ -40,7 +40,9 @@ export type Subscription = {
 
 type Compiled = { document: DocumentNode; operation: LiveOperation }
 
+/** How many stay compiled, and how much text they may have in all; characters. */
 const MAX_OPERATIONS = 500
+const MAX_TEXT = 8 * 1024 * 1024
 /** Of one tenant, however many streams it has. */
 const LOOKS_AT_ONCE = 4
 /** How far apart looks at a state are; staff's are recorded, and each record is a job. */
@@ -54,7 +56,6 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions
   /** Compiled for one supergraph each. */
   readonly #compiled = new WeakMap<GraphQLSchema, LRUCache<string, Compiled>>()
-
   readonly #turns = new Turns(LOOKS_AT_ONCE)
 
   constructor(options: SubscriptionsOptions) {
@@ -112,7 +113,7 @@ export class Subscriptions {
   #find({ query, operationName, variables }: SubscriptionRequest, context: GatewayContext): LiveOperation {
     const { engine, admit } = this.#options
     const schema = engine.graph.supergraph.apiSchema
-    const known = this.#compiled.get(schema) ?? new LRUCache<string, Compiled>({ max: MAX_OPERATIONS })
+    const known = this.#compiled.get(schema) ?? makeMemory()
     this.#compiled.set(schema, known)
     const key = `${operationName ?? ''}\n${query}`
     const compiled = known.get(key)
@@ -132,6 +133,10 @@ export class Subscriptions {
       throw new AppError('INVALID_INPUT', `query: ${cause.message}`, { cause })
     }
   }
+}
+
+function makeMemory(): LRUCache<string, Compiled> {
+  return new LRUCache({ max: MAX_OPERATIONS, maxSize: MAX_TEXT, sizeCalculation: (_compiled, text) => text.length })
 }
 
 function compile(schema: GraphQLSchema, document: DocumentNode, operationName: string | undefined): LiveOperation {
