@@ -5,7 +5,7 @@ import { AppError } from '#platform/errors.ts'
 import type { Context } from '../context.ts'
 import type { Database } from '../database.ts'
 import { NEWEST_FIRST, type PageInput } from './lists.ts'
-import { periodAt } from './plans/planPeriod.ts'
+import { subscriptionAt } from './plans/planPeriod.ts'
 import type { SubscriptionRow, TenantRow } from './rows.ts'
 
 const ROLES: readonly string[] = ['owner', 'admin', 'manager', 'employee', 'viewer'] satisfies Role[]
@@ -50,10 +50,10 @@ export function findCompanies(db: Database, page: PageInput) {
   return findPage(db.tenant.company, { ...page, where: { deletedAt: null }, sort: NEWEST_FIRST })
 }
 
-/** The tenant's subscription, unless cancelled, with the period that is now. */
+/** The tenant's subscription, unless cancelled, with the plan and the period that are now. */
 export async function findSubscription(db: Database): Promise<SubscriptionRow | null> {
   const subscription = await db.tenant.subscription.findFirst({ where: { status: { not: 'cancelled' } } })
-  return subscription && { ...subscription, ...periodAt(subscription, now()) }
+  return subscription && subscriptionAt(subscription, now())
 }
 
 /** Plans that can be subscribed to, smallest first. */

@@ -144,6 +144,78 @@ describe('a lead that gets another address', () => {
   })
 })
 
+describe('a lead whose address bounced', () => {
+  const bounced = async (parts: { sent: boolean }) => {
+    const workspace = await foundTenant(tier)
+    const { tenantId, leadId: id } = workspace
+    if (parts.sent) await sendMail(tier, workspace)
+    await tier.db.system.lead.updateMany({ where: { tenantId, id }, data: { status: 'bounced' } })
+    const { email } = await tier.db.system.lead.findFirstOrThrow({ where: { tenantId, id } })
+    await tier.db.system.suppression.create({ data: { tenantId, id: uuidv7(), reason: 'bounce', email } })
+    const statusNow = async () => (await tier.db.system.lead.findFirstOrThrow({ where: { tenantId, id } })).status
+    return { workspace, id, email, statusNow }
+  }
+
+  test.each([
+    [true, 'contacted'],
+    [false, 'new'],
+  ])('is one like others again once the address is put right; the old one stays suppressed', async (sent, status) => {
+    const { workspace, id, email, statusNow } = await bounced({ sent })
+    expect((await moveTo(workspace, id, 'right@customer.example')).code).toBeUndefined()
+    expect(await statusNow()).toBe(status)
+    const left = await tier.db.system.suppression.findMany({ where: { tenantId: workspace.tenantId } })
+    expect(left.map((one) => one.email)).toEqual([email])
+    // Back to where mail bounces, it is not written to: that is asked of the address.
+    expect((await moveTo(workspace, id, email)).code).toBeUndefined()
+    expect(await tier.db.system.suppression.count({ where: { tenantId: workspace.tenantId } })).toBe(1)
+  })
+
+  test('stays bounced with a new address that bounced, too, and unsubscribed if it has unsubscribed', async () => {
+    const { workspace, id, statusNow } = await bounced({ sent: true })
+    const { tenantId } = workspace
+    const other = { tenantId, id: uuidv7(), reason: 'bounce', email: 'worse@customer.example' }
+    await tier.db.system.suppression.create({ data: other })
+    await moveTo(workspace, id, other.email)
+    expect(await statusNow()).toBe('bounced')
+    await tier.db.system.lead.updateMany({ where: { tenantId, id }, data: { status: 'unsubscribed' } })
+    await moveTo(workspace, id, 'right@customer.example')
+    expect(await statusNow()).toBe('unsubscribed')
+  })
+})
+
+describe('a lead that a person unsubscribes', () => {
+  const unsubscribe = (workspace: Workspace) => {
+    const text = 'mutation ($input: UnsubscribeLeadInput!) { unsubscribeLead(input: $input) { lead { status } } }'
+    return ask(text, { input: { leadId: workspace.leadId } }, workspace)
+  }
+  const told = async ({ tenantId }: Workspace) =>
+    (await tier.announced(tenantId)).filter(({ eventType }) => eventType === 'email.unsubscribed')
+
+  test('is told of as by a link: once, of the last campaign mail that it got', async () => {
+    const workspace = await foundTenant(tier)
+    await sendMail(tier, workspace, { sentAt: new Date(Date.now() - 7_200_000) })
+    const last = await sendMail(tier, workspace)
+    const before = await messageRow(tier, last)
+    for (const _time of [1, 2]) expect((await unsubscribe(workspace)).value.lead.status).toBe('UNSUBSCRIBED')
+    const { tenantId, leadId, campaignId, stepId } = workspace
+    expect(await told(workspace)).toMatchObject([
+      {
+        aggregateId: last,
+        aggregateVersion: (before?.version ?? 0) + 1,
+        payload: { eventType: 'unsubscribed', messageId: last, leadId, campaignId, stepId },
+      },
+    ])
+    const marked = await tier.db.system.inboxMessageRef.count({ where: { tenantId, unsubscribedAt: { not: null } } })
+    expect(marked).toBe(1)
+  })
+
+  test('and that got no mail is suppressed, with no fact to tell', async () => {
+    const workspace = await foundTenant(tier)
+    expect((await unsubscribe(workspace)).value.lead.status).toBe('UNSUBSCRIBED')
+    expect(await told(workspace)).toEqual([])
+  })
+})
+
 describe('a mail to an address that was suppressed since', () => {
   test.each([
     ['the address', (email: string) => ({ email })],

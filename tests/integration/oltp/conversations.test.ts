@@ -308,6 +308,27 @@ describe('marking', () => {
     },
   )
 
+  test.each(['markConversationsRead', 'starConversation', 'archiveConversation', 'markMessagesRead'])(
+    '%s takes the mails before the conversation, as whoever else changes both: neither waits for the other for ever',
+    async (field) => {
+      const id = await write('Taken')
+      const other = await tier.db.systemSql.connect()
+      try {
+        await other.query('BEGIN')
+        await other.query('SELECT FROM inbox_message_refs WHERE id = $1 FOR NO KEY UPDATE', [id])
+        const marked = mark(field, { ids: [id] })
+        const waiting = 'SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))'
+        while ((await other.query(waiting)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+        // The other one comes for the conversation, too, and finds it free.
+        await other.query('SELECT FROM conversations WHERE thread_id = $1 FOR UPDATE NOWAIT', [id])
+        await other.query('COMMIT')
+        expect(typeof (await marked)).toBe('object')
+      } finally {
+        other.release(true)
+      }
+    },
+  )
+
   test('a hundred costs as many statements as one', async () => {
     const ids: string[] = []
     for (let n = 0; n < 20; n += 1) ids.push(await write(`Mail ${n}`))

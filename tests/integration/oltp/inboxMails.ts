@@ -87,7 +87,7 @@ export async function messageRow(tier: OltpTier, id: string) {
 
 /** Statements without the relay's, which looks into the outbox whenever it likes. */
 export function withoutRelay(statements: string[]): string[] {
-  return statements.filter((text) => !/(FROM|UPDATE) outbox_events|set_config/.test(text))
+  return statements.filter((text) => !/(FROM|UPDATE) outbox_events|set_config|pg_notify/.test(text))
 }
 
 /** What was announced of these messages, in order. */

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { v7 as uuidv7 } from 'uuid'
 import { setClock } from '#platform/clock.ts'
 import { periodAt, periodDay } from '../../../subgraphs/oltp/services/plans/planPeriod.ts'
 import { makeAsk } from './asking.ts'
-import { type OltpTier, startOltpTier } from './oltpTier.ts'
+import { type OltpTier, startOltpTier, userOf } from './oltpTier.ts'
 import { budgetsOf, launch, makeSendingWorld, planAll, type SendingWorld, sendAll, setNow } from './sendingWorld.ts'
 import { foundTenant } from './workspace.ts'
 
@@ -106,3 +107,36 @@ async function decisionOf(world: SendingWorld) {
 async function shown(world: SendingWorld) {
   return (await askOf(world)('{ subscription { periodStartAt periodEndAt } }')).value
 }
+
+test('a next plan is the plan once the agreed period has ended, for what is shown and for what is allowed', async () => {
+  const workspace = await foundTenant(tier)
+  const { tenantId } = workspace
+  const makePlan = async (maxLeads: number) => {
+    const id = uuidv7()
+    await tier.db.system.plan.create({ data: { id, code: id, name: `${maxLeads} leads`, maxLeads } })
+    return id
+  }
+  const [planId, nextPlanId] = [await makePlan(1), await makePlan(2)]
+  const period = agreed('2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z')
+  await tier.db.system.subscription.updateMany({ where: { tenantId }, data: { planId, nextPlanId, ...period } })
+  const ask = makeAsk(
+    () => tier,
+    () => workspace,
+  )
+  const CREATE = 'mutation ($input: CreateLeadInput!) { createLead(input: $input) { lead { id } } }'
+  const stateAt = async (at: string) => {
+    setNow(at)
+    const shown = await tier.ask('{ subscription { plan { id } nextPlan { id } periodStartAt } }', {}, userOf(tenantId))
+    const { code } = await ask(CREATE, { input: { email: `one-more-${uuidv7()}@x.example` } })
+    return [shown.data.subscription, code]
+  }
+  expect(await stateAt('2026-11-30T23:59:59.000Z')).toEqual([
+    { plan: { id: planId }, nextPlan: { id: nextPlanId }, periodStartAt: '2026-11-01T00:00:00.000Z' },
+    'LIMIT_REACHED',
+  ])
+  expect(await stateAt('2026-12-01T00:00:00.000Z')).toEqual([
+    { plan: { id: nextPlanId }, nextPlan: null, periodStartAt: '2026-12-01T00:00:00.000Z' },
+    undefined,
+  ])
+  expect((await stateAt('2026-12-01T00:00:01.000Z'))[1]).toBe('LIMIT_REACHED')
+})

@@ -13,6 +13,11 @@ import type { ConversationRow, MessageRow } from '../rows.ts'
 
 const MAX_IDS = 100
 
+// The mails before the conversations, as mail that comes in takes them; in the order of their ids, as everybody does.
+const HOLD_MAILS = `
+  SELECT id FROM inbox_message_refs WHERE tenant_id = $1 AND thread_id = ANY($2::uuid[])
+  ORDER BY id FOR NO KEY UPDATE`
+
 // Held before anything of them is read: mail that comes in meanwhile waits, and is counted after. In one order, always.
 const LOCK = `
   SELECT thread_id AS id, unread_count > 0 AS "isUnread", is_starred AS "isStarred", is_archived AS "isArchived"
@@ -107,6 +112,7 @@ async function markConversations(
 ): Promise<ConversationRow[]> {
   const ids = readIds(given)
   await changeAudited(context, async (tx, record) => {
+    await tx.query(HOLD_MAILS, [currentTenant(), ids])
     const { rows } = await tx.query<Marked>(LOCK, [currentTenant(), ids])
     if (rows.length < ids.length) throw new AppError('NOT_FOUND', 'ids: there is no such conversation')
     for (const { text, values } of statements) await tx.query(text, [currentTenant(), ids, ...values])
@@ -119,7 +125,7 @@ async function markConversations(
 
 const FIND_MESSAGES = `
   SELECT id, thread_id AS "threadId", NOT is_read AS "isUnread" FROM inbox_message_refs
-  WHERE tenant_id = $1 AND id = ANY($2::uuid[])`
+  WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE`
 const READ_MESSAGES = `
   UPDATE inbox_message_refs SET is_read = $3
   WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND direction = 'inbound' AND is_read <> $3

@@ -14,6 +14,7 @@ import { planLeadAgain } from '../sending/planAgain.ts'
 import { insertRow, isTaken, lockRow, updateRow } from '../tenantRows.ts'
 import { type LeadValues, readLead } from './leadInput.ts'
 import { suppress } from './suppressions.ts'
+import { announceUnsubscribed } from './unsubscribedMail.ts'
 
 // The audit log is kept for ever, so it is told which lead and which of its fields, never what they say.
 
@@ -23,6 +24,16 @@ const STOP = `
   UPDATE campaign_enrollments
   SET status = 'stopped', stop_reason = 'lead_deleted', ended_at = $3, next_run_at = NULL, version = version + 1
   WHERE tenant_id = $1 AND lead_id = $2 AND status = 'active'`
+
+// That mail came back says something of an address, not of who has another one now. An unsubscribe is the person's own.
+const FORGET_BOUNCE = `
+  UPDATE leads l
+  SET status = CASE WHEN sent.replied THEN 'replied' WHEN sent.mails > 0 THEN 'contacted' ELSE 'new' END
+  FROM (SELECT count(*) AS mails, coalesce(bool_or(r.replied_at IS NOT NULL), false) AS replied
+        FROM inbox_message_refs r
+        WHERE r.tenant_id = $1 AND r.lead_id = $2 AND r.direction = 'outbound' AND r.sent_at IS NOT NULL) AS sent
+  WHERE l.tenant_id = $1 AND l.id = $2 AND l.status = 'bounced' AND NOT EXISTS (
+    SELECT FROM suppressions s WHERE s.tenant_id = $1 AND s.email = l.email AND s.company_id IS NULL)`
 
 /**
  * Creates a lead.
@@ -43,7 +54,8 @@ export async function createLead(context: Context, input: CreateLeadInput): Prom
 
 /**
  * Changes what is given of a lead; custom fields are replaced as a whole. Mail that waits to leave for an address that it
- * has no more is written anew, to the one it has now.
+ * has no more is written anew, to the one it has now. A lead whose address bounced is one like others again with another
+ * one; the old address stays suppressed.
  * @throws AppError NOT_FOUND; INVALID_INPUT; CONFLICT for an address that another lead has
  */
 export async function updateLead(context: Context, input: UpdateLeadInput): Promise<LeadRow> {
@@ -58,6 +70,7 @@ export async function updateLead(context: Context, input: UpdateLeadInput): Prom
       throw isTaken(error) ? emailIsTaken() : error
     })
     const { names: changed } = diff(before, after)
+    if (changed.includes('email')) await tx.query(FORGET_BOUNCE, [currentTenant(), id])
     const anew = { reason: 'address_changed', at: now() }
     const plannedAgain = changed.includes('email') ? await planLeadAgain(tx, id, anew) : 0
     const newValues = { changed, ...(plannedAgain > 0 && { plannedAgain }) }
@@ -87,15 +100,16 @@ export async function deleteLead(context: Context, { leadId }: DeleteLeadInput):
 
 /**
  * Unsubscribes a lead who asked for it by another way than a link: suppressed for the whole tenant, out of its campaigns,
- * and its queued mail does not go out. A repeat changes nothing.
+ * and its queued mail does not go out. It counts as one by a link does. A repeat changes nothing.
  * @throws AppError NOT_FOUND
  */
 export async function unsubscribeLead(context: Context, { leadId }: UnsubscribeLeadInput): Promise<LeadRow> {
   const id = readId(leadId, 'leadId')
   await changeAudited(context, async (tx, record) => {
-    await holdLeads(tx, { leadIds: [id] })
+    const at = now()
+    await announceUnsubscribed(tx, { leadId: id, at, requestId: context.requestId })
     const { email } = await lockLead(tx, id)
-    const { stopped, failed } = await suppress(tx, [{ email, reason: 'unsubscribe', at: now() }])
+    const { stopped, failed } = await suppress(tx, [{ email, reason: 'unsubscribe', at }])
     await record({
       action: 'lead.unsubscribe',
       resourceType: 'Lead',

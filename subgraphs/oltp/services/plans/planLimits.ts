@@ -1,7 +1,9 @@
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import type { PlanRow } from '../rows.ts'
+import { planAt } from './planPeriod.ts'
 
 /** What a plan limits the number of, and how it is counted. */
 const COUNTED = {
@@ -14,7 +16,7 @@ const LOCK_TENANT = 'SELECT FROM tenants WHERE id = $1 AND deleted_at IS NULL FO
 
 const FIND_PLAN = `
   SELECT p.code, p.max_domains AS "maxDomains", p.max_mailboxes AS "maxMailboxes", p.max_leads AS "maxLeads"
-  FROM subscriptions s JOIN plans p ON p.id = s.plan_id WHERE s.tenant_id = $1 AND s.status <> 'cancelled'`
+  FROM subscriptions s JOIN plans p ON p.id = ${planAt('$2')} WHERE s.tenant_id = $1 AND s.status <> 'cancelled'`
 
 type Limits = Pick<PlanRow, 'code' | 'maxDomains' | 'maxMailboxes' | 'maxLeads'>
 
@@ -29,7 +31,7 @@ export async function findRoom(tx: Queryable, what: keyof typeof COUNTED): Promi
     throw new AppError('NOT_FOUND', 'this tenant does not exist')
   }
   const { limit, table } = COUNTED[what]
-  const most = (await tx.query<Limits>(FIND_PLAN, [tenantId])).rows[0]?.[limit] ?? null
+  const most = (await tx.query<Limits>(FIND_PLAN, [tenantId, now()])).rows[0]?.[limit] ?? null
   if (most === null) return null
   const text = `SELECT count(*)::int AS count FROM ${table} WHERE tenant_id = $1 AND deleted_at IS NULL`
   const { rows } = await tx.query<{ count: number }>(text, [tenantId])

@@ -1,6 +1,10 @@
 /** A subscription's period as it was agreed: the first one, which those after it follow. The end is not included. */
 export type AgreedPeriod = { periodStartAt: Date; periodEndAt: Date }
 
+/** Which plan a subscription is of at an instant ($n): the next one, if one was chosen, once the agreed period has ended. */
+export const planAt = (at: string) => `
+  CASE WHEN s.next_plan_id IS NOT NULL AND s.period_end_at <= ${at} THEN s.next_plan_id ELSE s.plan_id END`
+
 const DAY_MS = 86_400_000
 
 /**
@@ -17,6 +21,16 @@ export function periodAt(agreed: AgreedPeriod, at: Date): AgreedPeriod {
   while (startOf(index) > at) index -= 1
   while (startOf(index + 1) <= at) index += 1
   return { periodStartAt: startOf(index), periodEndAt: startOf(index + 1) }
+}
+
+/** A subscription as it is at an instant: its plan, and its period; a next plan that has come is the plan. */
+export function subscriptionAt<Row extends AgreedPeriod & { planId: string; nextPlanId: string | null }>(
+  agreed: Row,
+  at: Date,
+): Row {
+  const { nextPlanId, periodEndAt } = agreed
+  const plan = nextPlanId !== null && periodEndAt <= at ? { planId: nextPlanId, nextPlanId: null } : {}
+  return { ...agreed, ...plan, ...periodAt(agreed, at) }
 }
 
 /**

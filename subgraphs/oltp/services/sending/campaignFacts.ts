@@ -1,7 +1,8 @@
+import { now } from '#platform/clock.ts'
 import type { Queryable } from '#platform/database/tenantPool.ts'
 import { currentTenant } from '#platform/database/tenantScope.ts'
 import { localDay } from '../mailFlow/localDay.ts'
-import { type AgreedPeriod, periodDay } from '../plans/planPeriod.ts'
+import { type AgreedPeriod, periodDay, planAt } from '../plans/planPeriod.ts'
 import type { TemplateText } from '../rendering/templateText.ts'
 import type { BudgetKey } from './budgets.ts'
 import type { AddressFacts, MailboxFacts } from './caps.ts'
@@ -58,7 +59,7 @@ const CAMPAIGNS = `
   JOIN companies co ON co.tenant_id = c.tenant_id AND co.id = c.company_id
   JOIN tenants t ON t.id = c.tenant_id
   LEFT JOIN subscriptions s ON s.tenant_id = c.tenant_id AND s.status <> 'cancelled'
-  LEFT JOIN plans p ON p.id = s.plan_id
+  LEFT JOIN plans p ON p.id = ${planAt('$3')}
   WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.deleted_at IS NULL AND t.deleted_at IS NULL`
 
 const STEPS = `
@@ -103,7 +104,7 @@ type CampaignRow = Omit<CampaignFacts, 'window' | 'timezones' | 'plan'> & {
 export async function findCampaignFacts(sql: Queryable, ids: readonly string[]): Promise<Map<string, CampaignFacts>> {
   if (ids.length === 0) return new Map()
   const statement = { name: 'sending_campaigns', text: CAMPAIGNS }
-  const { rows } = await sql.query<CampaignRow>(statement, [currentTenant(), ids])
+  const { rows } = await sql.query<CampaignRow>(statement, [currentTenant(), ids, now()])
   return new Map(rows.map((row) => [row.id, readCampaign(row)]))
 }
 
