@@ -51,6 +51,8 @@ export function makeLoaders(db: Database) {
     companies,
     domains,
     emailAccounts,
+    leadImports: rowLoader((ids) => db.tenant.leadImport.findMany(all(ids))),
+    leadExports: rowLoader((ids) => db.tenant.leadExport.findMany(all(ids))),
     tenants: rowLoader((ids) => db.tenant.tenant.findMany(live(ids))),
     users: rowLoader((ids) => db.tenant.user.findMany(live(ids))),
     plans: rowLoader((ids) => db.tenant.plan.findMany(all(ids))),

@@ -29,7 +29,7 @@ const STAFF_READS = new Set([
     'viewer',
   ],
   // Not the tenants': their own inbox.
-  ...['notification', 'notifications'],
+  ...['notification', 'notifications', 'markNotificationsRead', 'markAllNotificationsRead'],
 ])
 /** What is no tenant's and told to everybody. */
 const EVERYBODYS = new Set(['analyticsWatermarks', 'viewer'])

@@ -35,10 +35,18 @@ const MANAGERS = new Set([
   ...['createDomain', 'updateDomain', 'verifyDomain', 'deleteDomain', 'updateCompany'],
   ...['createEmailAccount', 'updateEmailAccount', 'deleteEmailAccount', 'pauseEmailAccount', 'reactivateEmailAccount'],
   ...['setDailyLimit', 'startWarmup', 'pauseWarmup', 'exportLeads', 'exportJob', 'leadExports'],
+  ...['retryJob', 'retryJobs', 'cancelJob', 'reprioritizeJob', 'reprioritizeJobs'],
+  ...['replayDeadLetters', 'resolveDeadLetter', 'resolveDeadLetters', 'auditLog', 'transactionalEmails'],
 ])
 
 /** What managers may not either. */
-const ADMINS = new Set(['reactivateEmailAccount'])
+const ADMINS = new Set([
+  ...['reactivateEmailAccount', 'replayDeadLetters', 'resolveDeadLetter', 'resolveDeadLetters'],
+  ...['auditLog', 'transactionalEmails'],
+])
+
+/** What anyone may do, since it is about nobody else. */
+const OWN = new Set(['markNotificationsRead', 'markAllNotificationsRead'])
 
 /** What a draft is needed for; everything else is asked of a paused campaign. */
 const STARTS = new Set(['launchCampaign', 'scheduleCampaign'])
@@ -50,6 +58,17 @@ const PREPARED: Record<string, string> = {
   startWarmup: `UPDATE email_accounts SET warmup_status = 'not_started' WHERE tenant_id = $1`,
   deleteDomain: 'UPDATE email_accounts SET deleted_at = now() WHERE tenant_id = $1',
   reactivateEmailAccount: `UPDATE email_accounts SET status = 'paused' WHERE tenant_id = $1`,
+}
+
+const JOB_WAITS = `
+  UPDATE jobs SET status = 'queued', failed_at = NULL, run_at = now() + interval '1 day'
+  WHERE tenant_id = $1 AND id IN (SELECT job_id FROM dead_letter_jobs WHERE tenant_id = $1)`
+
+/** The same of its job that was given up: of the queue. */
+const PREPARED_JOBS: Record<string, string> = {
+  cancelJob: JOB_WAITS,
+  reprioritizeJob: JOB_WAITS,
+  resolveDeadLetter: `UPDATE dead_letter_jobs SET is_resolved = false, resolved_at = NULL WHERE tenant_id = $1`,
 }
 
 /** What can't be done with what there is here: a conflict is all that it can say. */
@@ -70,6 +89,7 @@ async function prepare(name: string): Promise<void> {
   const { owners } = world
   await restoreWorkspace(owners, demo.plan, STARTS.has(name) ? 'draft' : 'paused')
   if (PREPARED[name]) await owners.oltp.query(PREPARED[name], [demo.plan.tenantId])
+  if (PREPARED_JOBS[name]) await owners.queue.query(PREPARED_JOBS[name], [demo.plan.tenantId])
 }
 
 /** Asks as somebody, with demo's ids. */
@@ -103,9 +123,10 @@ describe('the documents', () => {
     },
   )
 
-  test('ask for every mutation of campaigns, templates, leads, domains and mailboxes', () => {
+  test('ask for every mutation of campaigns, templates, leads, domains, mailboxes, notifications, jobs and queues', () => {
     const asked = new Set(operations.flatMap(({ document }) => rootsOf(document)))
-    const ours = /(Campaign|CampaignStep|CampaignSteps|CampaignLeads|Template|Lead|Leads|Domain|EmailAccount|Warmup)$/
+    const ours =
+      /(Campaign|CampaignStep|CampaignSteps|CampaignLeads|Template|Lead|Leads|Domain|EmailAccount|Warmup|Read|Job|Jobs|Queue|DeadLetter|DeadLetters|Alert|enqueue)$/
     const mutations = rootFields(schema, 'Mutation').map((field) => field.name)
     expect(mutations.filter((name) => ours.test(name) && !asked.has(name))).toEqual([])
   })
@@ -133,7 +154,7 @@ describe('a document', () => {
       else expect(rootCodesOf(manager)).toEqual(['FORBIDDEN'])
       if (!MANAGERS.has(name)) answers.push(employee)
       else expect(rootCodesOf(employee)).toEqual(['FORBIDDEN'])
-      if (!MANAGERS.has(name) && !isMutation(operation)) answers.push(viewer)
+      if (OWN.has(name) || (!MANAGERS.has(name) && !isMutation(operation))) answers.push(viewer)
       else expect(rootCodesOf(viewer)).toEqual(['FORBIDDEN'])
       // The second of two may find done what the first did; nothing else may be in the way.
       for (const told of answers) expect(codesOf(told).filter((code) => code !== 'CONFLICT')).toEqual([])

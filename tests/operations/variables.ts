@@ -15,7 +15,10 @@ import { findKind, type Kind as IdKind } from '../isolation/doors/kinds.ts'
 import { fillInput } from '../isolation/doors/selection.ts'
 
 /** What inputs are about where either of several fields says it. */
-const NAMES_ONE: Record<string, Record<string, IdKind>> = { ReplyInput: { conversationId: 'Conversation' } }
+const NAMES_ONE: Record<string, Record<string, IdKind>> = {
+  ReplyInput: { conversationId: 'Conversation' },
+  PreviewTemplateInput: { templateId: 'Template', leadId: 'Lead' },
+}
 
 /** Which argument each variable of a document is given to, `Query.campaign.id`, and what that field answers. */
 type Places = Map<string, { coordinate: string; returned: string }>

@@ -1,12 +1,15 @@
 import type { MutationResolvers } from '#graphql/content'
 import { requireService, requireUser } from '#platform/caller/caller.ts'
+import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { unparkOutboxEvent } from '#platform/outbox/parked.ts'
 import { writeFilePart } from '../services/files/fileParts.ts'
 import { completeFile } from '../services/files/storedFiles.ts'
 import { storeMessages } from '../services/messageStore.ts'
 import { deliverNotifications } from '../services/notificationDelivery.ts'
+import { countUnread } from '../services/notifications.ts'
+import { markAllNotificationsRead, markNotificationsRead } from '../services/notificationsRead.ts'
 import { createUpload, finalizeUpload } from '../services/uploads.ts'
-import { requireOwnUserId, requireTenantService } from './callers.ts'
+import { inboxOf, requireOwnUserId, requireTenantService } from './callers.ts'
 
 /** Anyone but a viewer. */
 const EDITORS = ['owner', 'admin', 'manager', 'employee']
@@ -32,6 +35,21 @@ export const mutations: MutationResolvers = {
   finalizeUpload: async (_root, { input }, { caller, db, requestId }) => {
     requireUser(caller, ...EDITORS)
     return { upload: await finalizeUpload(db, { userId: requireOwnUserId(caller), requestId }, input.id) }
+  },
+  markNotificationsRead: (_root, { input }, { caller, db, loaders }) => {
+    const { tenantId, userId } = inboxOf(caller)
+    return runAsTenant(tenantId, async () => {
+      const ids = await markNotificationsRead(db, userId, input.ids)
+      const rows = await Promise.all(ids.map((id) => loaders.notifications.clear(id).load(id)))
+      return { notifications: rows.filter((row) => row !== null), unreadCount: await countUnread(db, userId) }
+    })
+  },
+  markAllNotificationsRead: (_root, { input }, { caller, db }) => {
+    const { tenantId, userId } = inboxOf(caller)
+    return runAsTenant(tenantId, async () => {
+      const marked = await markAllNotificationsRead(db, userId, input.before)
+      return { marked, unreadCount: await countUnread(db, userId) }
+    })
   },
   writeFilePart: async (_root, { input }, { caller, db, keys }) => {
     requireTenantService(caller)

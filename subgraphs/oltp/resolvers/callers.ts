@@ -19,6 +19,11 @@ export function asManager(context: Context): Context {
   return context
 }
 
+/** Whether a tenant's user who may change settings asks. */
+export function isManager({ caller: { kind, roles } }: Context): boolean {
+  return kind === 'user' && ['owner', 'admin', 'manager'].some((role) => roles.includes(role))
+}
+
 /** The request's context once one of our own processes is known to ask. */
 export function asService(context: Context): Context {
   requireService(context.caller)

@@ -7,7 +7,7 @@ import { beginImport, finishImport } from '../services/leadFiles/importLife.ts'
 import { findImport, findImports } from '../services/leadFiles/importLists.ts'
 import { cancelImport, importLeads } from '../services/leadFiles/importRequests.ts'
 import type { ColumnMapping } from '../services/leadFiles/leadColumns.ts'
-import { asEditor, asManager, asService, asUser } from './callers.ts'
+import { asEditor, asManager, asService, asUser, isManager } from './callers.ts'
 
 /** Queries of leads that come and go as files. */
 export const leadFileQueries = {
@@ -33,6 +33,7 @@ export const leadFileMutations = {
 } satisfies MutationResolvers
 
 export const leadImport: LeadImportResolvers = {
+  __resolveReference: ({ id }, { loaders }) => loaders.leadImports.load(id),
   campaign: ({ campaignId }, _args, { loaders }) => (campaignId ? loaders.campaigns.load(campaignId) : null),
   columnMapping: ({ columnMapping }) =>
     Object.entries(columnMapping as ColumnMapping).map(([column, { field, name }]) => {
@@ -43,6 +44,8 @@ export const leadImport: LeadImportResolvers = {
 }
 
 export const leadExport: LeadExportResolvers = {
+  // A job's subject may be one: to who may not see exports it is none.
+  __resolveReference: ({ id }, context) => (isManager(context) ? context.loaders.leadExports.load(id) : null),
   file: ({ contentStorageKey }) => (contentStorageKey ? { storageKey: contentStorageKey } : null),
   problem: ({ lastError }) => readProblem(lastError),
 }

@@ -84,6 +84,8 @@ const SUBJECT_TYPES = [
   'EmailAccount',
   'InboxMessageRef',
   'Lead',
+  'LeadExport',
+  'LeadImport',
   'SmtpIpAddress',
   'Template',
   'Tenant',

@@ -187,3 +187,51 @@ describe('a user', () => {
     }
   })
 })
+
+describe('marking as read', () => {
+  const IDS = '{ notifications(first: 100) { nodes { id title isRead readAt } } }'
+  const MARK = `mutation ($ids: [ID!]!) { markNotificationsRead(input: { ids: $ids }) {
+    notifications { id isRead readAt } unreadCount } }`
+  const ALL = `mutation ($before: DateTime) { markAllNotificationsRead(input: { before: $before }) { marked unreadCount } }`
+  const asAda = () => userOf(demo, { userId: ada, roles: ['viewer'] })
+  const listed = async () => (await tier.ask(IDS, {}, asAda())).data.notifications.nodes
+  const unread = async () => (await listed()).filter(({ isRead }: { isRead: boolean }) => !isRead).length
+
+  test('is done once, and the first time stands', async () => {
+    await deliver(about('One'), about('Two'), about('Three'))
+    const ids = (await listed()).slice(0, 2).map(({ id }: { id: string }) => id)
+    const first = (await tier.ask(MARK, { ids: [...ids, ids[0]] }, asAda())).data.markNotificationsRead
+    expect(first).toMatchObject({ unreadCount: 1, notifications: [{ id: ids[0], isRead: true }, { id: ids[1] }] })
+    expect((await tier.ask(MARK, { ids }, asAda())).data.markNotificationsRead).toEqual(first)
+  })
+
+  test('all is all of the caller’s, or what came before', async () => {
+    await deliver(about('One'), about('Two'), about('Theirs', { userId: randomUUID() }))
+    const early = await tier.ask(ALL, { before: '2020-01-01T00:00:00Z' }, asAda())
+    expect(early.data.markAllNotificationsRead).toEqual({ marked: 0, unreadCount: 2 })
+    expect((await tier.ask(ALL, {}, asAda())).data.markAllNotificationsRead).toEqual({ marked: 2, unreadCount: 0 })
+    expect((await tier.ask(ALL, {}, asAda())).data.markAllNotificationsRead).toEqual({ marked: 0, unreadCount: 0 })
+  })
+
+  test('another user’s, another tenant’s, an unknown or no id, and too many change nothing', async () => {
+    await deliver(about('One'), about('Two'))
+    const ids = (await listed()).map(({ id }: { id: string }) => id)
+    const code = async (some: string[], as = asAda()) =>
+      (await tier.ask(MARK, { ids: some }, as)).errors?.[0]?.extensions.code
+    expect(await code(ids, userOf(demo, { userId: randomUUID() }))).toBe('NOT_FOUND')
+    expect(await code(ids, userOf(rival, { userId: ada }))).toBe('NOT_FOUND')
+    expect(await code([...ids, randomUUID()])).toBe('NOT_FOUND')
+    expect(await code([])).toBe('INVALID_INPUT')
+    expect(await code(['x'])).toBe('INVALID_INPUT')
+    expect(await code(Array.from({ length: 101 }, () => randomUUID()))).toBe('LIMIT_REACHED')
+    expect(await code(ids, serviceOf(demo))).toBe('FORBIDDEN')
+    expect(await unread()).toBe(2)
+  })
+
+  test('staff mark what is in the inbox that they share', async () => {
+    await deliver(about('Disk full', { tenantId: STAFF_INBOX.tenantId, userId: STAFF_INBOX.userId, key: randomUUID() }))
+    const told = (await tier.ask(ALL, {}, STAFF)).data.markAllNotificationsRead
+    expect(told.marked).toBeGreaterThanOrEqual(1)
+    expect(told.unreadCount).toBe(0)
+  })
+})

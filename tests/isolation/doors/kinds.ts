@@ -112,6 +112,7 @@ const BY_COORDINATE: Record<string, Kind> = {
   'StarConversationInput.ids': 'Conversation',
   'ArchiveConversationInput.ids': 'Conversation',
   'MarkMessagesReadInput.ids': 'InboxMessageRef',
+  'MarkNotificationsReadInput.ids': 'Notification',
   'CampaignActionInput.id': 'Campaign',
   'JobActionInput.id': 'Job',
   'ReprioritizeJobInput.id': 'Job',
