@@ -109,10 +109,16 @@ async function openStream(
       context: live,
     })
     if (typeof pieces === 'string' || !pieces) throw new Error(`the stream was answered ${status}`)
+    if (ending.signal.aborted) {
+      void pieces.return(undefined)
+      throw new AppError('UNAVAILABLE', 'this gateway is about to stop: connect again')
+    }
     reply.hijack()
     stream.open(status, { ...(reply.getHeaders() as Record<string, string>), ...headers, 'x-accel-buffering': 'no' })
     void send(pieces, stream, live)
   } catch (error) {
+    // A gateway that stops waits for the connections that are kept.
+    if (ending.signal.aborted) reply.header('connection', 'close')
     leave()
     ending.abort()
     throw error

@@ -51,9 +51,9 @@ export class EventStream {
     })
   }
 
-  /** Ends it. A client that was not told `complete` before will connect again. */
+  /** Ends it. A client that was not told `complete` before will connect again. What is not open yet is not opened. */
   end(): void {
     this.#isEnded = true
-    this.#response.end()
+    if (this.#response.headersSent) this.#response.end()
   }
 }
