@@ -55,8 +55,9 @@ const STATEMENTS = [
      CASE WHEN n % 50 = 0 THEN 'paused' ELSE 'completed' END, ${createdAt('n', campaigns)}, ${createdAt('n', campaigns)} FROM ${series(campaigns)}`,
   `INSERT INTO campaign_sequence_steps (tenant_id, id, campaign_id, step_order, template_id)
    SELECT $1, ${id('step', 'n')}, ${id('campaign', 'n / 3')}, n % 3 + 1, ${id('template', 'n % 50')} FROM ${series(`3 * ${campaigns}`)}`,
-  `INSERT INTO campaign_metrics (tenant_id, campaign_id, sent, replied, reply_rate, as_of_at)
-   SELECT $1, ${id('campaign', 'n')}, 500, n % 100, (n % 100) / 500.0, now() FROM ${series(campaigns)} WHERE n % 10 > 0`,
+  `UPDATE campaign_metrics SET sent = 500, delivered = 500, replied = replies, reply_rate = replies / 500.0
+   FROM (SELECT ${id('campaign', 'n')} AS id, (n % 100)::int AS replies FROM ${series(campaigns)} WHERE n % 10 > 0) AS c
+   WHERE tenant_id = $1 AND campaign_id = c.id`,
   `INSERT INTO campaign_enrollments (tenant_id, id, campaign_id, lead_id, status, created_at)
    SELECT $1, ${id('enrollment', 'n')}, ${id('campaign', `CASE WHEN n % 4 = 0 THEN 0 ELSE n % ${campaigns} END`)}, ${id('lead', 'n')},
      CASE WHEN n % 50 = 0 THEN 'replied' ELSE 'completed' END, ${createdAt('n', leads)} FROM ${series(leads)}`,

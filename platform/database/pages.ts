@@ -63,8 +63,10 @@ type Shape<Delegate> = {
 
 export type PageQuery<Delegate> = {
   where?: FindArgs<Delegate>['where']
-  /** `id` is added as the last column unless it is there: a cursor must point between two rows. */
+  /** `key` is added as the last column unless it is there: a cursor must point between two rows. */
   sort: readonly SortField[]
+  /** The column that tells rows of a tenant apart; `id` unless said otherwise. */
+  key?: string
   first?: number | null
   after?: string | null
 }
@@ -79,9 +81,9 @@ export async function findPage<
   Delegate extends PageDelegate,
   const Query extends PageQuery<Delegate> & Shape<Delegate>,
 >(delegate: Delegate, query: Query): Promise<Connection<Row<Delegate, Query>[number]>> {
-  const { where, sort, first, after, ...shape } = query as PageQuery<Delegate>
+  const { where, sort, key, first, after, ...shape } = query as PageQuery<Delegate>
   const page = parsePageArgs({ first, after })
-  const order = withTieBreaker(sort)
+  const order = withTieBreaker(sort, key)
   const signature = listSignature((delegate as { name?: string }).name ?? '', order)
   const place = page.after === null ? null : decodeCursor(page.after, signature, order.length)
   if (place && order.some(({ nulls }, column) => place[column] === null && !nulls)) throw badCursor()
@@ -129,10 +131,10 @@ export function makeConnection<Node>(parts: {
   }
 }
 
-/** The order with `id` at its end, in the direction of the column before it. */
-export function withTieBreaker(sort: readonly SortField[]): SortField[] {
-  if (sort.some(({ field }) => field === 'id')) return [...sort]
-  return [...sort, { field: 'id', direction: sort.at(-1)?.direction ?? 'asc' }]
+/** The order with the key at its end, in the direction of the column before it. */
+export function withTieBreaker(sort: readonly SortField[], key = 'id'): SortField[] {
+  if (sort.some(({ field }) => field === key)) return [...sort]
+  return [...sort, { field: key, direction: sort.at(-1)?.direction ?? 'asc' }]
 }
 
 async function findRows(delegate: PageDelegate, args: object): Promise<unknown[]> {

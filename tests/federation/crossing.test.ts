@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { v7 as uuidv7 } from 'uuid'
+import { eventually } from '../support/eventually.ts'
 import { RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { foundTenant, type TestTenant } from '../support/tenants.ts'
 import { recordSentMail } from './sentMail.ts'
@@ -50,6 +51,23 @@ describe('one question crosses all four tiers', () => {
     ])
   })
 
+  test("a campaign's figures stand beside it, so that campaigns can be ordered by them", async () => {
+    const query = `{ campaigns(orderBy: { field: REPLY_RATE }) { nodes { id
+      metrics { sent delivered opened replied replyRate asOf } analytics { sent delivered replied } } } }`
+    const ask = async () => (await platform.ask(query)).data.campaigns.nodes
+    const [campaign] = await eventually(ask, ([{ metrics }]) => metrics.sent > 0, 30_000)
+    const asOf = expect.stringMatching(/^20\d\d-.*Z$/)
+    expect(campaign.analytics).toEqual({ sent: 1, delivered: 1, replied: 0 })
+    expect(campaign.metrics).toEqual({
+      sent: 1,
+      delivered: 1,
+      opened: expect.any(Number),
+      replied: 0,
+      replyRate: 0,
+      asOf,
+    })
+  })
+
   test('the rival asks the same and gets its own campaign, empty', async () => {
     const { data } = await platform.ask(await readFile('operations/crossTierCampaigns.graphql', 'utf8'), {}, RIVAL)
     expect(data.campaigns.nodes).toHaveLength(1)
@@ -88,7 +106,7 @@ describe('references between tiers resolve in both directions', () => {
 
   test('job to the message it works for, resolved by the tier that owns messages', async () => {
     const { data, errors } = await platform.ask(`{
-      jobs(first: 5) { nodes { queue { name } subject { __typename ... on InboxMessageRef { id subject campaign { name } } } } }
+      jobs(first: 5, filter: { jobType: "rollUpEvents" }) { nodes { queue { name } subject { __typename ... on InboxMessageRef { id subject campaign { name } } } } }
     }`)
     expect(errors).toBeUndefined()
     expect(data.jobs.nodes).toHaveLength(3)

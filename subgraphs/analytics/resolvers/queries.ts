@@ -1,5 +1,5 @@
 import type { QueryResolvers } from '#graphql/analytics'
-import { requireStaff, requireUser } from '#platform/caller/caller.ts'
+import { requireService, requireStaff, requireUser } from '#platform/caller/caller.ts'
 import { PLATFORM_TENANT } from '#platform/database/tenantScope.ts'
 import { isUuid } from '#platform/graph/ids.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
@@ -11,6 +11,7 @@ import { readAuditLog, verifyChain } from '../services/auditLog.ts'
 import { getUsage, listUsage } from '../services/billing.ts'
 import { readDays } from '../services/days.ts'
 import { findEmailEvents } from '../services/emailEvents.ts'
+import { findFigures } from '../services/figures.ts'
 import { readCount, readIds } from '../services/ids.ts'
 import { findBusiest } from '../services/infrastructure.ts'
 import { listMailboxesAtRisk, listMonths, listPool, listTopCampaigns } from '../services/precomputed.ts'
@@ -55,6 +56,10 @@ export const Query: QueryResolvers = {
   },
   emailEvents: (_root, args, context) => findEmailEvents(inTenant(context).db, args),
   analyticsWatermarks: (_root, _args, { caller, db }) => listWatermarks(db, caller.tenantId ?? PLATFORM_TENANT),
+  campaignFigures: (_root, { campaignIds }, context) => {
+    requireService(context.caller)
+    return findFigures(inTenant(context).db.tenantSql, readIds(campaignIds))
+  },
   analyticsArchives: (_root, args, context) => findArchives(inTenant(context).db, args),
   analyticsOutboxEvents: (_root, args, { caller, db: { system, systemSql } }) =>
     findOutboxEvents({ caller, systemSql, outboxEvent: system.outboxEvent }, args),

@@ -1,5 +1,6 @@
 import type { MutationResolvers } from '#graphql/oltp'
 import { unparkOutboxEvent } from '#platform/outbox/parked.ts'
+import { projectMetrics } from '../services/campaigns/campaignMetrics.ts'
 import { ingestMessage } from '../services/mailFlow/ingest.ts'
 import { recordSentMessages } from '../services/mailFlow/recordSent.ts'
 import { provisionTenant } from '../services/provisioning.ts'
@@ -27,5 +28,6 @@ export const mutations: MutationResolvers = {
   },
   provisionTenant: (_, { input }, context) => provisionTenant(asService(context), input),
   recordSentMessages: (_, { input }, context) => recordSentMessages(asService(context), input.items),
+  projectCampaignMetrics: (_, { figures }, context) => projectMetrics(asService(context).db, figures),
   recordTracking: (_, { hits }, context) => recordTracking(asService(context), hits),
 }

@@ -4,6 +4,7 @@ import { importLeads } from './importLeads.ts'
 import { planCampaign } from './planCampaign.ts'
 import { planCampaigns } from './planCampaigns.ts'
 import { pollMailboxes } from './pollMailboxes.ts'
+import { projectCampaignMetrics } from './projectCampaignMetrics.ts'
 import { recordAudit } from './recordAudit.ts'
 import { recordTracking } from './recordTracking.ts'
 import { refreshViews } from './refreshViews.ts'
@@ -20,6 +21,7 @@ import { settleStuckMail } from './settleStuckMail.ts'
 /** Everything a worker can do, one file each. */
 export const tasks: readonly PlatformTask[] = [
   rollUpEvents,
+  projectCampaignMetrics,
   recordAudit,
   recordTracking,
   deliverNotification,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type OltpTier, startOltpTier, userOf } from './oltpTier.ts'
+import { type OltpTier, SERVICE, startOltpTier, userOf } from './oltpTier.ts'
 import { writeCampaigns, writeMessages } from './rows.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
@@ -25,6 +25,8 @@ async function codeOf(query: string, variables: object = {}) {
   const answer = await tier.ask(query, variables, userOf(demo.tenantId))
   return answer.errors?.[0]?.extensions.code
 }
+
+const PROJECT = `mutation ($figures: [CampaignFiguresInput!]!) { projectCampaignMetrics(figures: $figures) }`
 
 describe('who is asking', () => {
   test('viewer tells tenant, user and roles', async () => {
@@ -103,14 +105,18 @@ describe('lists', () => {
   test('campaigns can be ordered by reply rate; those without figures come last, and pages fit together', async () => {
     const workspace = await foundTenant(tier)
     const ids = await writeCampaigns(tier, workspace, ['a', 'b', 'c'])
-    await tier.db.system.campaignMetric.createMany({
-      data: [0.1, 0.3, 0.2].map((replyRate, index) => ({
-        tenantId: workspace.tenantId,
-        campaignId: ids[index] ?? '',
-        replyRate,
-        asOfAt: new Date('2026-11-22T00:00:00Z'),
-      })),
+    const project = async (figures: object[], of = workspace) => {
+      const service = { ...SERVICE, tenantId: of.tenantId }
+      return (await tier.ask(PROJECT, { figures }, service)).data.projectCampaignMetrics
+    }
+    const figures = (index: number, replied: number, version = 2) => ({
+      ...{ campaignId: ids[index], version, sent: 10, delivered: 10, opened: 0, clicked: 0, replied, bounced: 0 },
+      ...{ unsubscribed: 0, complained: 0, asOf: '2026-11-22T00:00:00Z' },
     })
+    expect(await project([figures(0, 1), figures(1, 3), figures(2, 2)])).toBe(3)
+    // Neither what was read earlier nor another tenant overwrites them.
+    expect(await project([figures(0, 9, 1), figures(1, 9)])).toBe(0)
+    expect(await project([figures(0, 9, 3)], await foundTenant(tier))).toBe(0)
     const query = `query ($after: String) {
       campaigns(first: 2, after: $after, orderBy: { field: REPLY_RATE }) {
         nodes { name metrics { replyRate asOf } } pageInfo { endCursor hasNextPage }
@@ -124,6 +130,9 @@ describe('lists', () => {
     const second = (await ask(query, { after: first.pageInfo.endCursor }, workspace)).campaigns
     expect(second.nodes.map(({ name }: { name: string }) => name)).toEqual(['a', 'Spring'])
     expect(second.pageInfo.hasNextPage).toBe(false)
+    const worst = query.replace('REPLY_RATE', 'REPLY_RATE, direction: ASC').replace('first: 2', 'first: 9')
+    const names = (await ask(worst, {}, workspace)).campaigns.nodes.map(({ name }: { name: string }) => name)
+    expect(names).toEqual(['a', 'c', 'b', 'Spring'])
   })
 
   test('messages come newest first, page by page, also while others arrive', async () => {

@@ -11,14 +11,13 @@ type Row = Record<string, unknown>
 
 /** Rows of a tenant in the tables that nothing writes yet, and of kinds that the mail flow does not leave behind. */
 export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
-  const { slug, tenantId, userId, campaignId } = plan
+  const { slug, tenantId, userId } = plan
   const { rows } = await systems.content.query('SELECT storage_key FROM attachments WHERE tenant_id = $1', [tenantId])
   const storageKey = rows[0].storage_key
   const own = { tenant_id: tenantId, id: uuidv7() }
   const { serverId, addressId, domainId, mailboxId } = plan
 
   const oltp = writer(systems.oltp)
-  await oltp('campaign_metrics', { tenant_id: tenantId, campaign_id: campaignId, sent: 7, as_of_at: daysAgo(0) })
   await oltp('suppressions', {
     ...own,
     email: `never@${slug}.example`,
