@@ -3,9 +3,9 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
 import { drainBody } from '#platform/httpDrain.ts'
 import type { AccessRecorder } from './services/accessRecorder.ts'
+import { findDownload } from './services/files/downloads.ts'
 import type { FileLinks } from './services/files/fileLinks.ts'
-import { streamFile } from './services/files/fileStreams.ts'
-import { batchFiles, type FileStore } from './services/files/storedFiles.ts'
+import type { FileStore } from './services/files/storedFiles.ts'
 import { receiveUpload } from './services/uploads.ts'
 
 type Parts = FileStore & { links: FileLinks; accesses: AccessRecorder; maxUploadBytes: number }
@@ -15,7 +15,7 @@ type Parts = FileStore & { links: FileLinks; accesses: AccessRecorder; maxUpload
  * signed by this tier for one file and a short time, and names the tenant.
  */
 export function addFileRoutes(app: FastifyInstance, parts: Parts) {
-  const { db, links, accesses, maxUploadBytes } = parts
+  const { links, accesses, maxUploadBytes } = parts
   app.register(async (files) => {
     // The body is taken as it comes, whatever it says it is.
     files.removeAllContentTypeParsers()
@@ -34,11 +34,12 @@ export function addFileRoutes(app: FastifyInstance, parts: Parts) {
     })
 
     files.get<{ Params: { '*': string } }>('/files/*', async ({ params }, reply) => {
-      const { tenantId, userId, target } = links.read(params['*'], 'get')
-      const [file] = await runAsTenant(tenantId, () => batchFiles(db, [target]))
-      if (!file) throw new AppError('NOT_FOUND', 'the file is gone')
-      accesses.record({ tenantId, userId, storageKey: target, accessType: 'download', bytes: file.sizeBytes })
-      const { filename, mimeType, sizeBytes } = file
+      const link = links.read(params['*'], 'get', 'attached')
+      const { tenantId, userId } = link
+      const found = await runAsTenant(tenantId, () => findDownload(parts, link))
+      if (!found) throw new AppError('NOT_FOUND', 'the file is gone')
+      const { storageKey, filename, mimeType, sizeBytes, body } = found
+      accesses.record({ tenantId, userId, storageKey, accessType: 'download', bytes: sizeBytes })
       return reply
         .headers({
           'content-type': mimeType,
@@ -47,7 +48,7 @@ export function addFileRoutes(app: FastifyInstance, parts: Parts) {
           'cache-control': 'private, no-store',
           'x-content-type-options': 'nosniff',
         })
-        .send(streamFile(parts, tenantId, file))
+        .send(body)
     })
   })
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
+import { mailWithFiles } from '../integration/content/mails.ts'
 import { eventually } from '../support/eventually.ts'
 import { DEMO, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 import { makeBounce, makeMail } from '../support/mails.ts'
@@ -202,4 +203,54 @@ test('too many bounces stop the mailbox: its owner is told, the audit log knows 
       }),
     ]),
   )
+})
+
+describe('an attachment', () => {
+  const bytes = Buffer.from('name,city\nada,london\n')
+  const at = (path: string) => new URL(path, platform.url)
+  let attachment: { id: string; downloadPath: string }
+
+  beforeAll(async () => {
+    const file = {
+      headers: ['Content-Type: text/csv; name=list.csv', 'Content-Transfer-Encoding: base64'],
+      body: bytes.toString('base64'),
+    }
+    const { id } = await ingest(mailWithFiles(file).toString('base64'))
+    const query = 'query ($id: ID!) { message(id: $id) { content { attachments { id } } } }'
+    const [{ id: attachmentId }] = (await platform.ask(query, { id })).data.message.content.attachments
+    attachment = (await operate('attachmentDownload', { id: attachmentId })).data.attachment
+  })
+
+  test('comes down as it came in, by its signed address alone, and that it did is written down', async () => {
+    const got = await fetch(at(attachment.downloadPath))
+    expect(got.status).toBe(200)
+    expect(got.headers.get('content-disposition')).toContain('attachment; filename="list.csv"')
+    expect(Buffer.from(await got.arrayBuffer())).toEqual(bytes)
+    const log = await eventually(
+      async () =>
+        (await platform.ask('{ contentAccessLog { nodes { accessType bytes } } }')).data.contentAccessLog.nodes,
+      (nodes) => nodes.some(({ accessType }: { accessType: string }) => accessType === 'DOWNLOAD'),
+    )
+    expect(log).toContainEqual({ accessType: 'DOWNLOAD', bytes: bytes.length })
+  })
+
+  test('of another tenant is none, and an address that was changed leads nowhere', async () => {
+    expect((await operate('attachmentDownload', { id: attachment.id }, RIVAL)).data).toEqual({ attachment: null })
+    const [body = '', seal] = attachment.downloadPath.slice('/files/'.length).split('.')
+    const claims = JSON.parse(Buffer.from(body, 'base64url').toString())
+    for (const change of [{ t: RIVAL.tenantId }, { d: 'get' }, { d: 'put' }, { e: claims.e + 1 }]) {
+      const changed = Buffer.from(JSON.stringify({ ...claims, ...change })).toString('base64url')
+      expect((await fetch(at(`/files/${changed}.${seal}`))).status).toBe(404)
+    }
+  })
+
+  test('that a scanner has stopped has no address, and one given out before leads nowhere', async () => {
+    const content = new pg.Client(platform.databases.content.systemUrl)
+    await content.connect()
+    await content.query("UPDATE attachments SET scan_status = 'infected' WHERE id = $1", [attachment.id])
+    await content.end()
+    const { data } = await operate('attachmentDownload', { id: attachment.id })
+    expect(data.attachment).toMatchObject({ filename: 'list.csv', downloadPath: null })
+    expect((await fetch(at(attachment.downloadPath))).status).toBe(404)
+  })
 })

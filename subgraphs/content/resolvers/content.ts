@@ -1,6 +1,7 @@
 import type { AttachmentResolvers, ContentAccessResolvers, ContentObjectResolvers } from '#graphql/content'
 import type { Context } from '../context.ts'
 import type { ContentRow } from '../services/contentObjects.ts'
+import { downloadPath } from './downloadPath.ts'
 
 export const contentObject: ContentObjectResolvers = {
   __resolveReference: ({ storageKey }, { loaders }) => loaders.contentObjects.load(storageKey),
@@ -14,6 +15,8 @@ export const contentObject: ContentObjectResolvers = {
 export const attachment: AttachmentResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.attachments.load(id),
   content: ({ storageKey }, _args, { loaders }) => loaders.contentObjects.load(storageKey),
+  downloadPath: ({ id, scanStatus }, _args, context) =>
+    context.caller.kind === 'user' && scanStatus !== 'infected' ? downloadPath(context, 'attached', id) : null,
 }
 
 export const contentAccess: ContentAccessResolvers = {

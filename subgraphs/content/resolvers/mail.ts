@@ -1,5 +1,6 @@
 import type { StoredFileResolvers, TransactionalEmailResolvers, UploadResolvers } from '#graphql/content'
 import { hasRole } from './callers.ts'
+import { downloadPath } from './downloadPath.ts'
 
 export const transactionalEmail: TransactionalEmailResolvers = {
   __resolveReference: ({ id }, { caller, loaders }) =>
@@ -16,15 +17,8 @@ export const upload: UploadResolvers = {
   file: ({ storageKey }, _args, { loaders }) => (storageKey === null ? null : loaders.files.load(storageKey)),
 }
 
-/** How long an address to download from is good. */
-const DOWNLOAD_MS = 300_000
-
 export const storedFile: StoredFileResolvers = {
   __resolveReference: ({ storageKey }, { loaders }) => loaders.files.load(storageKey),
-  downloadPath: ({ storageKey }, _args, { caller, links }) => {
-    const { tenantId, userId } = caller
-    if (tenantId === null || !hasRole(caller, 'owner', 'admin', 'manager')) return null
-    const expiresAt = new Date(Date.now() + DOWNLOAD_MS)
-    return links.sign({ does: 'get', tenantId, userId, target: storageKey, expiresAt })
-  },
+  downloadPath: ({ storageKey }, _args, context) =>
+    hasRole(context.caller, 'owner', 'admin', 'manager') ? downloadPath(context, 'get', storageKey) : null,
 }

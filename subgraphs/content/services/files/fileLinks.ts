@@ -4,18 +4,18 @@ import { AppError } from '#platform/errors.ts'
 
 /** What an address under /files/ lets its bearer do, until when: no other proof is asked for there. */
 export type FileLink = {
-  /** `put` the bytes of an upload, or `get` a stored file. */
-  does: 'put' | 'get'
+  /** `put` the bytes of an upload; `get` a stored file, or what was `attached` to a mail. */
+  does: 'put' | 'get' | 'attached'
   tenantId: string
   /** Who asked for the address. */
   userId: string | null
-  /** Id of the upload, or storage key of the file. */
+  /** Id of the upload or attachment, or storage key of the file. */
   target: string
   expiresAt: Date
 }
 
 const claims = z.object({
-  d: z.enum(['put', 'get']),
+  d: z.enum(['put', 'get', 'attached']),
   t: z.guid(),
   u: z.guid().nullable(),
   k: z.string(),
@@ -41,12 +41,12 @@ export class FileLinks {
    * What a path's last part says.
    * @throws AppError NOT_FOUND when it was not signed here for this, or is past its time
    */
-  read(token: string, does: FileLink['does']): FileLink {
+  read(token: string, ...does: FileLink['does'][]): FileLink {
     const [body = '', seal = ''] = token.split('.')
     const [given, expected] = [Buffer.from(seal, 'base64url'), this.#seal(body)]
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw notFound()
     const { d, t, u, k, e } = claims.parse(JSON.parse(Buffer.from(body, 'base64url').toString('utf8')))
-    if (d !== does || e <= Date.now()) throw notFound()
+    if (!does.includes(d) || e <= Date.now()) throw notFound()
     return { does: d, tenantId: t, userId: u, target: k, expiresAt: new Date(e) }
   }
 
