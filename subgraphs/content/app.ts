@@ -18,6 +18,7 @@ import { AccessRecorder } from './services/accessRecorder.ts'
 import { removeExpiredFiles } from './services/files/expiredFiles.ts'
 import { FileLinks } from './services/files/fileLinks.ts'
 import { keepMonthPartitions } from './services/partitions.ts'
+import { SearchIndexer } from './services/searchIndexer.ts'
 import { TenantKeys } from './services/tenantKeys.ts'
 
 export type ContentConfig = z.output<typeof contentConfig>
@@ -37,6 +38,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
   const hints = new Hints({ tier: 'content', pool: db.systemSql, redisUrl, log })
   const parts = { db, keys, links, accesses, hints, maxMessageBytes, maxUploadBytes }
   let relay: Relay | undefined
+  let indexer: SearchIndexer | undefined
   let chores: { stop: () => void }[] = []
   const subgraph = await buildSubgraph({
     tier: 'content',
@@ -47,7 +49,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     ready: () => runAsTenant(PLATFORM_TENANT, () => db.tenantSql.query('SELECT 1')),
     close: async () => {
       for (const chore of chores) chore.stop()
-      await Promise.all([relay?.stop(), accesses.close()])
+      await Promise.all([relay?.stop(), indexer?.stop(), accesses.close()])
       hints.close()
       await db.close()
     },
@@ -58,6 +60,7 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
   addFileRoutes(subgraph.app, parts)
   addLiveRoutes(subgraph.app, { tier: 'content', callerKeys: config.callerKeys, hints, sources: eventSources(db) })
   chores = [keepMonthPartitions(db.systemSql, log), removeExpiredFiles(db.systemSql, log)]
+  indexer = new SearchIndexer(db, keys, log)
   relay = startRelay({
     tier: 'content',
     systemSql: db.systemSql,
@@ -66,5 +69,5 @@ export async function buildContent(config: ContentConfig, log: Log = makeLog('co
     log,
     registry: subgraph.metrics.registry,
   })
-  return { subgraph, db, relay, keys, accesses }
+  return { subgraph, db, relay, keys, accesses, indexer }
 }

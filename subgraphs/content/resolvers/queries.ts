@@ -1,5 +1,6 @@
 import type { QueryResolvers } from '#graphql/content'
 import { requireStaff, requireUser } from '#platform/caller/caller.ts'
+import { loadNodes } from '#platform/database/pagesPerParent.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { findOutboxEvents } from '#platform/outbox/parked.ts'
 import { findAccesses } from '../services/accessLog.ts'
@@ -9,6 +10,7 @@ import { findStoredMails } from '../services/messageStore.ts'
 import { findNotifications, findPreferences, findStaffNotifications, isShownTo } from '../services/notifications.ts'
 import { findRawMessages } from '../services/rawMessages.ts'
 import { findRetentionPolicies } from '../services/retentionPolicies.ts'
+import { searchContent } from '../services/search.ts'
 import { getStorage } from '../services/storage.ts'
 import { findTransactionalEmails } from '../services/transactionalEmails.ts'
 import { findUploads } from '../services/uploads.ts'
@@ -18,6 +20,13 @@ export const queries: QueryResolvers = {
   contentObject: (_root, { storageKey }, { caller, loaders }) =>
     requireUser(caller) && loaders.contentObjects.load(storageKey),
   attachment: (_root, { id }, { caller, loaders }) => requireUser(caller) && loaders.attachments.load(id),
+  searchContent: async (_root, { words, ...page }, { caller, db, loaders, accesses }) => {
+    const { tenantId, userId } = requireUser(caller)
+    const keys = await searchContent(db, words, page)
+    for (const storageKey of keys.nodes)
+      accesses.record({ tenantId, userId, storageKey, accessType: 'search', bytes: 0 })
+    return loadNodes(keys, (key) => loaders.contentObjects.load(key))
+  },
   transactionalEmails: (_root, args, { caller, db }) =>
     requireUser(caller, 'owner', 'admin') && findTransactionalEmails(db, args),
   notifications: (_root, args, { caller, db }) =>

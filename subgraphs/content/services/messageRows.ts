@@ -31,6 +31,8 @@ const INSERT_MESSAGES = `
     FROM messages, kept ORDER BY storage_key
     ON CONFLICT (tenant_id, storage_key) DO NOTHING
     RETURNING storage_key
+  ), searched AS (
+    INSERT INTO content_search (tenant_id, storage_key) SELECT $1, storage_key FROM stored ORDER BY storage_key
   ), files AS MATERIALIZED (
     SELECT m.storage_key, f.* FROM messages m JOIN stored USING (storage_key),
       jsonb_to_recordset(m.files) AS f(id uuid, position int, filename text, mime_type text, declared_mime_type text,

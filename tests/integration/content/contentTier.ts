@@ -34,8 +34,9 @@ export async function startContentTier({ maxMessageBytes = 1_000_000 } = {}) {
     QUEUE_URL: 'http://127.0.0.1:1/graphql',
   })
   const built = await buildContent(config)
-  // Nobody takes what is announced; its polling would be counted among a test's statements.
-  await built.relay.stop()
+  // Nobody takes what is announced, and mails are indexed when a test says so: their polling would be counted among its
+  // statements.
+  await Promise.all([built.relay.stop(), built.indexer.stop()])
   const ask = async (query: string, variables: object, caller: Caller): Promise<Answer> => {
     const edge = {
       from: caller.from,

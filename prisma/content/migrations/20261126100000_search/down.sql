@@ -1,0 +1,3 @@
+DROP FUNCTION search_content;
+DROP INDEX content_search_waiting_idx;
+DELETE FROM content_search WHERE search_vector IS NULL;
