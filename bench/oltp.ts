@@ -24,8 +24,11 @@ const { values } = parseArgs({
 })
 const [refs, tenantCount, samples] = [Number(values.refs), Number(values.tenants), Number(values.samples)]
 
-/** Entries of indexes that a page of twenty may cost: its rows, the one behind, and what belongs to each. */
-const MOST_READ = 200
+/**
+ * Entries of indexes that a page of twenty may cost: its rows, the one behind, and what belongs to each; where nulls come
+ * last, the pages before it too.
+ */
+const MOST_READ = 400
 const PAGES_BEHIND = 10
 
 const database = await openBenchDatabase('oltp')
@@ -37,7 +40,7 @@ try {
   console.log(`${machineLine(rows[0]?.server_version)}; ${refs} messages, ${tenantCount} tenants, ${samples} samples`)
   const lists = await measureAll(tier, LISTS, tenants)
   console.log(`\nPages of twenty\n\n${describe(lists)}`)
-  console.log(`\nWhat looks at all of a kind, by its nature\n\n${describe(await measureAll(tier, WHOLE, tenants))}`)
+  console.log(`\nWhat looks at all that fits, by its nature\n\n${describe(await measureAll(tier, WHOLE, tenants))}`)
   const dear = lists.filter(({ scans, read }) => scans > 0 || read > MOST_READ)
   for (const { name } of dear) console.error(`${name}: reads more than a page is worth`)
   if (dear.length > 0) process.exitCode = 1
