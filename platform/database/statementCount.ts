@@ -4,10 +4,11 @@ import { BoundedClient } from './statementNames.ts'
 /** Told the text of every statement that is sent, transaction control included. */
 export type StatementListener = (text: string) => void
 
-/** What was sent while some work ran: the texts of reads and writes, in order. BEGIN, COMMIT and the like don't count. */
+/** What was sent while some work ran: the texts of reads and writes, in order. BEGIN, COMMIT, live hints and the like don't count. */
 export type CountedStatements<Result> = { result: Result; statements: string[] }
 
-const CONTROL = /^\s*(begin|start\s+transaction|commit|rollback|set\s|savepoint|release)/i
+/** Transaction control, and what subscribers are told a moment later, whoever is asking then. */
+const CONTROL = /^\s*(begin|start\s+transaction|commit|rollback|set\s|savepoint|release|select\s+pg_notify\('live')/i
 
 /** Lets the pools of one tier tell what they send. */
 export class StatementCounter {

@@ -47,7 +47,10 @@ const idOf: Record<string, (workspace: typeof demo) => string> = {
   SmtpIpAddress: ({ addressId }) => addressId,
 }
 /** Entities that are not a tenant's own row; what is made when it is asked is tried behind every door (tests/isolation). */
-const OTHER_ENTITIES = ['ContentObject', 'VpsInstance', 'CampaignPreflight', 'LeadStats', 'StoredFile']
+const OTHER_ENTITIES = [
+  ...['ContentObject', 'VpsInstance', 'CampaignPreflight', 'LeadStats', 'StoredFile'],
+  ...['LeadImport', 'LeadExport'],
+]
 
 const ENTITY = 'query ($representations: [_Any!]!) { _entities(representations: $representations) { __typename } }'
 const idsOfEntity = (typename: string) =>

@@ -59,7 +59,6 @@ export async function writeRows(systems: Systems, plan: Plan): Promise<void> {
     bytes: Buffer.from(slug),
     size_bytes: 5,
   })
-  await content('content_search', { tenant_id: tenantId, storage_key: storageKey, trigram_text: `${slug} words` })
   await content('uploads', {
     ...{ ...own, user_id: userId, filename: `${slug} upload.pdf`, expected_mime_type: 'application/pdf' },
     ...{ expected_size_bytes: 9, expires_at: daysAgo(-1), storage_key: storageKey },

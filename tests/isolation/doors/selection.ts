@@ -74,6 +74,7 @@ const TEXTS: Record<string, string> = {
   cronExpression: '0 3 * * *',
   mimeType: 'text/csv',
   domain: 'shop.elsewhere.example',
+  words: 'private',
 }
 
 /** What an input can't do without although each of its fields may be left out. */

@@ -83,15 +83,19 @@ async function connectAll(platform: TestPlatform, role: 'systemUrl' | 'ownerUrl'
   return Object.fromEntries(entries) as Record<Tier, pg.Client>
 }
 
-/** Waits until nothing is on its way: no event to be delivered, no job due. */
+/** Waits until nothing is on its way: no event to be delivered, no job due now or in a moment, no mail to be indexed. */
 async function drain(platform: TestPlatform, owners: Owners, timeoutMs = 40_000): Promise<void> {
   const asked = Date.now()
   const count = async (tier: Tier, sql: string) =>
     Number((await owners[tier].query(`SELECT count(*) FROM ${sql}`)).rows[0].count)
   for (let quiet = 0; quiet < 3; await delay(100)) {
     const outboxes = await Promise.all(TIERS.map((tier) => count(tier, 'outbox_events')))
-    const jobs = await count('queue', `jobs WHERE status = 'processing' OR status = 'queued' AND run_at <= now()`)
-    const open = outboxes.reduce((sum, waiting) => sum + waiting, jobs)
+    const jobs = await count(
+      'queue',
+      `jobs WHERE status = 'processing' OR status = 'queued' AND run_at <= now() + interval '2 seconds'`,
+    )
+    const mails = await count('content', 'content_search WHERE search_vector IS NULL')
+    const open = outboxes.reduce((sum, waiting) => sum + waiting, jobs + mails)
     quiet = open === 0 ? quiet + 1 : 0
     if (Date.now() - asked > timeoutMs) throw new Error(`after ${timeoutMs} ms ${open} things are still on their way`)
   }
