@@ -13,12 +13,12 @@ import { shop } from './worlds/shop.ts'
 import type { World } from './worlds/world.ts'
 
 /** More of them, for a longer look: `ORACLE_RUNS=5000 npm test -- tests/gateway/execution`. */
-const RUNS = Number(process.env.ORACLE_RUNS ?? 40)
+const RUNS = Number(process.env.ORACLE_RUNS ?? 15)
 
 describe.each([
-  { world: shop, fields: 30 },
+  { world: shop, fields: 20 },
   // Planning over interface objects grows fast with the operation.
-  { world: library, fields: 12 },
+  { world: library, fields: 8 },
 ])('over the graph of a $world.name', ({ world, fields }) => {
   let own: ReturnType<typeof startOwnGateway>
   let stock: Awaited<ReturnType<typeof startStockGateway>>
