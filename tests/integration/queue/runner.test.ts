@@ -211,9 +211,8 @@ describe('a database that goes away while an outcome it cannot hold is set aside
     await until(() => failures > 0)
     const good = await enqueue(queue.sql, request())
     await allIn(good, 'completed')
-    expect((await readJobs(queue.sql, [bad as string]))[0]?.last_error_message).toBe(
-      'the outcome of the attempt cannot be stored',
-    )
+    const lastError = async () => (await readJobs(queue.sql, [bad as string]))[0]?.last_error_message
+    await until(async () => (await lastError()) === 'the outcome of the attempt cannot be stored')
     await queue.sql.query('DELETE FROM jobs WHERE id = $1', [bad])
   })
 })
