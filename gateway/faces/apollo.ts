@@ -4,6 +4,7 @@ import { GraphQLError } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 import type { Log } from '#platform/log.ts'
 import { isUnforeseen } from '#platform/subgraph/errorFormatter.ts'
+import { answerJsonWith200 } from '#platform/subgraph/jsonStatus.ts'
 import { formatGatewayError, withoutRepeats } from '../errors.ts'
 import type { Outcome } from '../execution/operation.ts'
 import type { Engine } from '../pipeline/engine.ts'
@@ -45,7 +46,7 @@ export async function startApolloFace(options: ApolloFaceOptions): Promise<Apoll
     parseOptions: { maxTokens },
     stopOnTerminationSignals: false,
     stringifyResult: writeResult,
-    plugins: [ApolloServerPluginLandingPageDisabled(), finishAnswers(), ...plugins],
+    plugins: [ApolloServerPluginLandingPageDisabled(), answerJsonWith200(), finishAnswers(), ...plugins],
   })
   await apollo.start()
   return apollo

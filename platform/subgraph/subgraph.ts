@@ -13,6 +13,7 @@ import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { type Log, logForCaller, makeLog } from '#platform/log.ts'
 import { type Metrics, makeMetrics, observeRequests } from '#platform/metrics.ts'
 import { formatError, isUnforeseen } from './errorFormatter.ts'
+import { answerJsonWith200 } from './jsonStatus.ts'
 import { buildTierSchema, type ResolverMap } from './schema.ts'
 
 /** What every resolver gets; a tier's own Context adds its database client, loaders and services. */
@@ -54,7 +55,12 @@ export async function buildSubgraph<Context extends SubgraphContext>(
     includeStacktraceInErrorResponses: false,
     introspection: true,
     stopOnTerminationSignals: false,
-    plugins: [ApolloServerPluginInlineTraceDisabled(), ApolloServerPluginLandingPageDisabled(), logUnforeseenErrors()],
+    plugins: [
+      ApolloServerPluginInlineTraceDisabled(),
+      ApolloServerPluginLandingPageDisabled(),
+      answerJsonWith200(),
+      logUnforeseenErrors(),
+    ],
   })
   await apollo.start()
 
