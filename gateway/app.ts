@@ -8,6 +8,7 @@ import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { makeLog } from '#platform/log.ts'
 import { makeMetrics, observeRequests } from '#platform/metrics.ts'
 import type { Service } from '#platform/serve.ts'
+import { makeAddressOf } from './callerAddress.ts'
 import { makeTokenVerifier } from './clientToken.ts'
 import type { GatewayConfig } from './config.ts'
 import { allowOrigins, makeOriginHeaders } from './cors.ts'
@@ -26,6 +27,7 @@ import { followSupergraphFile, readSupergraphFile } from './pipeline/supergraphF
 import { rememberTokens } from './pipeline/tokenMemory.ts'
 import { PersistedQueries } from './registry/persistedQueries.ts'
 import { readRegisteredOperations } from './registry/registeredOperations.ts'
+import { sendSecureHeaders } from './secureHeaders.ts'
 import type { GatewayContext } from './tiers/context.ts'
 import { TierClient } from './tiers/tierClient.ts'
 import { addTrackingRoutes } from './tracking/routes.ts'
@@ -84,6 +86,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const lean = makeLeanFace({
     pipeline,
     maxRequestBytes,
+    addressOf: makeAddressOf(config.trustedProxies),
     originHeaders: makeOriginHeaders(config.corsOrigins),
     metrics,
     log,
@@ -92,6 +95,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const app = fastify({
     logger: false,
     bodyLimit: maxRequestBytes,
+    trustProxy: config.trustedProxies.length > 0 && config.trustedProxies,
     forceCloseConnections: 'idle',
     serverFactory: (handler) =>
       createServer(SERVER_TIMES, (request, response) =>
@@ -100,6 +104,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
+  sendSecureHeaders(app)
   allowOrigins(app, config.corsOrigins)
   addFileRoutes(app, config.tiers.content.url)
   addTrackingRoutes(app, { queue: config.tiers.queue, keys: config.trackingKeys, log, metrics })

@@ -4,6 +4,7 @@ import { outgoingEdgeSettings, outgoingEdges } from '#platform/caller/edges.ts'
 import { httpUrl, listenSettings, port, positiveInteger, redisUrl } from '#platform/config.ts'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { trackingKeySettings, trackingKeys } from '#platform/tracking/keys.ts'
+import { makeAddressOf } from './callerAddress.ts'
 import { LIMITS } from './limits/limits.ts'
 
 const MIB = 1024 * 1024
@@ -28,7 +29,12 @@ export const gatewayConfig = z
     /** Room for a 25 MiB mail in base64. */
     MAX_REQUEST_BYTES: positiveInteger.default(40 * MIB),
     /** Origins whose pages may ask from a browser, comma-separated, or *. */
-    CORS_ORIGINS: z.string().default(production ? '' : '*'),
+    CORS_ORIGINS: z
+      .string()
+      .default(production ? '' : '*')
+      .transform(listOf),
+    /** Proxies before us whose X-Forwarded-For is believed: addresses, ranges, or loopback, linklocal, uniquelocal. */
+    TRUSTED_PROXIES: z.string().default('').transform(listOf).refine(areProxies, 'has what is no address or range'),
     EXPLORER: z.stringbool().default(!production),
     /** What clients may ask: `registered` documents of operations/, or `any` within the limits. Staff may ask anything. */
     OPERATIONS: z.enum(['registered', 'any']).default(production ? 'registered' : 'any'),
@@ -61,9 +67,8 @@ export const gatewayConfig = z
     maxAnswerBytes: read.MAX_TIER_ANSWER_BYTES,
     face: read.GATEWAY_FACE,
     maxRequestBytes: read.MAX_REQUEST_BYTES,
-    corsOrigins: read.CORS_ORIGINS.split(',')
-      .map((origin) => origin.trim())
-      .filter(Boolean),
+    corsOrigins: read.CORS_ORIGINS,
+    trustedProxies: read.TRUSTED_PROXIES,
     explorer: read.EXPLORER,
     operations: read.OPERATIONS,
     limits: {
@@ -81,3 +86,19 @@ export const gatewayConfig = z
   }))
 
 export type GatewayConfig = z.output<typeof gatewayConfig>
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+}
+
+function areProxies(proxies: string[]): boolean {
+  try {
+    makeAddressOf(proxies)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -5,11 +5,13 @@ import { AppError } from '#platform/errors.ts'
 import { describeFault } from '#platform/httpErrors.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
+import type { AddressOf } from '../callerAddress.ts'
 import type { OriginHeaders } from '../cors.ts'
 import type { Outcome } from '../execution/operation.ts'
 import { readGraphqlRequest } from '../pipeline/graphqlRequest.ts'
 import { formatOutcomeErrors, formatThrown, type Pipeline } from '../pipeline/pipeline.ts'
 import { requestIdOf } from '../pipeline/requestId.ts'
+import { SECURE_HEADERS } from '../secureHeaders.ts'
 import type { GatewayContext } from '../tiers/context.ts'
 import { readBody } from './body.ts'
 
@@ -20,6 +22,7 @@ const GRAPHQL_TYPE = 'application/graphql-response+json'
 export type LeanFaceOptions = {
   pipeline: Pipeline
   maxRequestBytes: number
+  addressOf: AddressOf
   originHeaders: OriginHeaders
   metrics: Metrics
   log: Log
@@ -43,11 +46,11 @@ export function makeLeanFace(options: LeanFaceOptions): RequestListener {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: LeanFaceOptions): Promise<void> {
-  const { pipeline, maxRequestBytes } = options
+  const { pipeline, maxRequestBytes, addressOf } = options
   const requestId = requestIdOf(request.headers['x-request-id'])
   response.setHeader('x-request-id', requestId)
   // Before the body is read: a stranger must not make us hold a large one.
-  const arrival = { authorization: request.headers.authorization, address: request.socket.remoteAddress, requestId }
+  const arrival = { authorization: request.headers.authorization, address: addressOf(request), requestId }
   const context = await pipeline.identify(arrival, (headers) => response.setHeaders(new Map(Object.entries(headers))))
   const contentType = negotiate(request.headers.accept)
   if (!contentType) {
@@ -93,6 +96,7 @@ function send(
   response.writeHead(status, {
     'content-type': `${contentType}; charset=utf-8`,
     'content-length': Buffer.byteLength(body),
+    ...SECURE_HEADERS,
     ...originHeaders(headers.origin),
     ...(isClosing() && { connection: 'close' }),
   })

@@ -89,6 +89,50 @@ describe('pages of other origins', () => {
   })
 })
 
+describe.each(['lean', 'apollo'])('behind the %s face', (face) => {
+  const viewer = async (forwardedFor: string) => {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${await platform.token()}`,
+      'x-forwarded-for': forwardedFor,
+    }
+    return page('graphql', { method: 'POST', headers, body: JSON.stringify({ query: '{ __typename }' }) })
+  }
+  const statuses = async (...addresses: string[]) => {
+    const found: number[] = []
+    for (const address of addresses) found.push((await viewer(address)).status)
+    return found
+  }
+  const restart = async (changes: Record<string, string>) => {
+    await platform.stopGateway()
+    await platform.startGateway({ GATEWAY_FACE: face, RATE_LIMIT_PER_ADDRESS: '2', ...changes })
+  }
+
+  test('a caller is told apart by what a trusted proxy says, and by nothing an untrusted one says', async () => {
+    await restart({})
+    expect(await statuses('192.0.2.1', '192.0.2.2', '192.0.2.3')).toEqual([200, 200, 429])
+    await restart({ TRUSTED_PROXIES: 'loopback' })
+    expect(await statuses('192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2')).toEqual([200, 200, 429, 200])
+    // What the caller itself claims stands before what the proxy wrote.
+    expect(await statuses('192.0.2.9, 192.0.2.1')).toEqual([429])
+  })
+
+  test('browsers are told to run nothing of an answer, to frame it nowhere, and to come by TLS', async () => {
+    await restart({ RATE_LIMIT_PER_ADDRESS: '100' })
+    for (const { headers } of [await viewer(''), await page('graphql', { method: 'POST' }), await page('nothing')]) {
+      expect(headers.get('content-security-policy')).toBe("default-src 'none';frame-ancestors 'none'")
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/)
+      expect(headers.get('referrer-policy')).toBe('no-referrer')
+    }
+  })
+})
+
+test('a proxy to trust that is no address is named at the start', () => {
+  const settings = { ...platform.settings.gateway, TRUSTED_PROXIES: '10.0.0.0/8, balancer' }
+  expect(() => parseConfig(gatewayConfig, settings)).toThrow('TRUSTED_PROXIES: has what is no address or range')
+})
+
 test('settings that are missing or wrong are all named at once', () => {
   const { JWKS_FILE: _jwks, CALLER_KEY_GATEWAY_OLTP: _key, ...rest } = platform.settings.gateway
   const wrong = { ...rest, GATEWAY_PORT: 'http', QUEUE_URL: 'queue:4004', CALLER_KEY_GATEWAY_QUEUE: 'c2hvcnQ=' }
