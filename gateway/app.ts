@@ -57,7 +57,10 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const metrics = makeMetrics('gateway')
   const { tierTimeoutMs: timeoutMs, maxAnswerBytes, maxRequestBytes } = config
   const tiers = new Map(
-    Object.entries(config.tiers).map(([name, edge]) => [name, new TierClient(edge, { timeoutMs, maxAnswerBytes })]),
+    Object.entries(config.tiers).map(([name, edge]) => [
+      name,
+      new TierClient(edge, { timeoutMs, maxAnswerBytes }, log),
+    ]),
   )
   const engine = new Engine(readSupergraphFile(supergraphFile), { tiers, maxTokens: MAX_QUERY_TOKENS })
   const operations = readRegisteredOperations()

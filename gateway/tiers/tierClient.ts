@@ -2,7 +2,9 @@ import { Pool } from 'undici'
 import { CALLER_HEADER, signCaller } from '#platform/caller/caller.ts'
 import type { ServiceEdge } from '#platform/caller/edges.ts'
 import type { ErrorCode } from '#platform/errors.ts'
+import type { Log } from '#platform/log.ts'
 import type { Fetcher, SubgraphAnswer } from '../execution/execution.ts'
+import { Circuit, CircuitOpen } from './circuit.ts'
 import type { GatewayContext } from './context.ts'
 import { AnswerTooLarge, isConnectionLost, post, type TierAnswer, type TierLimits } from './post.ts'
 
@@ -22,8 +24,9 @@ export class TierClient {
   readonly #limits: TierLimits
   readonly #pool: Pool
   readonly #path: string
+  readonly #circuit: Circuit
 
-  constructor(edge: ServiceEdge, limits: TierLimits) {
+  constructor(edge: ServiceEdge, limits: TierLimits, log: Log) {
     const { origin, pathname, search } = new URL(edge.url)
     this.#edge = edge
     this.#limits = limits
@@ -36,19 +39,24 @@ export class TierClient {
       bodyTimeout: 0,
       connect: { timeout: limits.timeoutMs },
     })
+    this.#circuit = new Circuit({
+      isAway: (error) => !(error instanceof AnswerTooLarge),
+      onOpen: () => log.error({ tier: edge.to }, 'a tier answers nobody: it is asked once a second until it does'),
+      onClose: () => log.info({ tier: edge.to }, 'a tier answers again'),
+    })
   }
 
   readonly fetch: Fetcher<GatewayContext> = async (body, context, isRead) => {
     const headers = { [CALLER_HEADER]: callerHeader(context, this.#edge), 'content-type': 'application/json' }
     try {
-      return this.#readAnswer(await this.#post(headers, body, isRead), context)
+      return this.#readAnswer(await this.#circuit.run(() => this.#post(headers, body, isRead)), context)
     } catch (error) {
       const tier = this.#edge.to
       if (error instanceof AnswerTooLarge) {
         context.log.warn({ err: error, tier }, "a tier's answer is too large")
         return failure(this.#edge, 'LIMIT_REACHED', `the ${tier} tier's answer is larger than is passed on`)
       }
-      context.log.warn({ err: error, tier }, 'a tier does not answer')
+      if (!(error instanceof CircuitOpen)) context.log.warn({ err: error, tier }, 'a tier does not answer')
       return failure(this.#edge, 'UNAVAILABLE', `the ${tier} tier does not answer`)
     }
   }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { verifyCaller } from '#platform/caller/caller.ts'
 import { makeLog } from '#platform/log.ts'
 import { TierClient } from '../../gateway/tiers/tierClient.ts'
+import { eventually } from '../support/eventually.ts'
 import { DEMO, postGraphql, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../support/graph.ts'
 
 // A tier that misbehaves in ways ours do not: the gateway must not depend on their good manners.
@@ -66,6 +67,41 @@ describe('a tier is UNAVAILABLE', () => {
     const { status, data, errors, text } = await platform.ask('{ viewer { roles } }')
     expect({ status, data, errors }).toEqual({ status: 200, data: { viewer: null }, errors: [failure] })
     expect(text).not.toMatch(/10\.0\.0\.1|127\.0\.0\.1|stack/)
+  })
+})
+
+describe('a tier that answers nobody', () => {
+  const askTimes = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => platform.ask('{ viewer { roles } }')))
+  const fine = json({ data: { viewer: { roles: ['OWNER'] } } })
+  const isFine = async () => (await platform.ask('{ viewer { roles } }')).data.viewer !== null
+
+  test('is left alone after ten fetches on end, and asked again until it answers', async () => {
+    answer = () => {}
+    await askTimes(10)
+    received.length = 0
+    const answers = await askTimes(20)
+    expect(received.length).toBeLessThanOrEqual(1)
+    expect(answers.map(({ data, errors }) => ({ data, errors }))).toEqual(
+      Array(20).fill({ data: { viewer: null }, errors: [failure] }),
+    )
+    answer = fine
+    await eventually(isFine, Boolean)
+    expect((await askTimes(20)).every(({ errors }) => errors === undefined)).toBe(true)
+  })
+
+  test('is another than one that is asked too much by somebody: others are answered all the time', async () => {
+    answer = (request, response) => {
+      if (!received.at(-1)?.body.includes('tenant')) fine(request, response)
+    }
+    const tooMuch = Promise.all(Array.from({ length: 15 }, () => platform.ask('{ viewer { tenant { name } } }')))
+    let isOver = false
+    const slow = tooMuch.finally(() => {
+      isOver = true
+    })
+    while (!isOver) expect(await isFine()).toBe(true)
+    expect((await slow).every(({ errors }) => errors?.[0]?.extensions.code === 'UNAVAILABLE')).toBe(true)
+    expect(await isFine()).toBe(true)
   })
 })
 
@@ -139,7 +175,7 @@ describe('what a tier is sent', () => {
       key: platform.key('gateway', 'oltp'),
       url: platform.tierUrl('oltp'),
     } as const
-    const client = new TierClient(edge, { timeoutMs: 1_000, maxAnswerBytes: 1_000 })
+    const client = new TierClient(edge, { timeoutMs: 1_000, maxAnswerBytes: 1_000 }, makeLog('test', 'silent'))
     const requests = ['first', 'second'].map((requestId) => ({
       caller: { ...DEMO, requestId },
       signed: new Map(),
