@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import helmet from 'helmet'
 
 /**
- * What helmet says to browsers about answers that are no pages: nothing in them may be run, framed or guessed at. It is
- * asked once, not at each request. Pages (explorer, unsubscribing) have policies of their own.
+ * What helmet says to browsers about every answer: nothing in it may be run, framed or guessed at. It is asked once, not
+ * at each request. Pages (explorer, unsubscribing) have content policies of their own.
  */
 const protect = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },

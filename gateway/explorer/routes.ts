@@ -33,8 +33,6 @@ export function addExplorer(app: FastifyInstance, operations: readonly Registere
   app.register(async (explorer) => {
     explorer.addHook('onSend', async (_request, reply) => {
       reply.header('content-security-policy', CONTENT_POLICY)
-      reply.header('x-content-type-options', 'nosniff')
-      reply.header('referrer-policy', 'no-referrer')
       reply.header('cache-control', 'no-cache')
     })
     await explorer.register(fastifyStatic, {

@@ -48,7 +48,6 @@ export function sendPage(reply: FastifyReply, { status, title, text, button }: P
     .headers({
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': POLICY,
-      'x-content-type-options': 'nosniff',
       ...PRIVATE,
       ...(status === 503 && { 'retry-after': '60' }),
     })
@@ -59,9 +58,8 @@ export function sendPage(reply: FastifyReply, { status, title, text, button }: P
     )
 }
 
-/** Kept by nobody on the way, told to nobody, in no index: each answer is one recipient's. */
+/** Kept by nobody on the way, in no index: each answer is one recipient's. */
 export const PRIVATE = {
   'cache-control': 'no-store, private, max-age=0',
-  'referrer-policy': 'no-referrer',
   'x-robots-tag': 'noindex, nofollow',
 }

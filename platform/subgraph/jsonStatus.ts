@@ -1,4 +1,7 @@
 import type { ApolloServerPlugin, BaseContext } from '@apollo/server'
+import Negotiator from 'negotiator'
+
+const JSON_TYPE = 'application/json'
 
 /**
  * Who asks for `application/json` by name has errors told in the body: an operation that is refused (does not parse, is
@@ -10,10 +13,14 @@ export function answerJsonWith200(): ApolloServerPlugin<BaseContext> {
       return {
         async willSendResponse({ request, response: { http } }) {
           const accept = request.http?.headers.get('accept') ?? ''
-          const isJson = accept.includes('application/json') && !accept.includes('application/graphql-response+json')
-          if (isJson && http.status === 400) http.status = 200
+          if (http.status === 400 && accept.includes(JSON_TYPE) && isAnsweredAs(JSON_TYPE, accept)) http.status = 200
         },
       }
     },
   }
+}
+
+/** Of the two types that answers come in. */
+function isAnsweredAs(type: string, accept: string): boolean {
+  return new Negotiator({ headers: { accept } }).mediaType([JSON_TYPE, 'application/graphql-response+json']) === type
 }

@@ -38,6 +38,15 @@ async function withGateway(changes: Record<string, string>, work: (url: string, 
   }
 }
 
+const GRAPHQL = 'application/graphql-response+json'
+const ACCEPTED = [
+  '*/*',
+  'application/json',
+  GRAPHQL,
+  `application/json, ${GRAPHQL}`,
+  `${GRAPHQL}, application/json;q=0.9`,
+]
+
 describe('both doors', () => {
   const requests: [string, unknown][] = [
     ['an answer of a tier', { query: '{ viewer { roles tenant { name } } campaigns { nodes { id: name } } }' }],
@@ -66,6 +75,11 @@ describe('both doors', () => {
             const { status, data, errors } = await postGraphql(url, body, { authorization })
             given.push({ what, status, data, errors })
           }
+          for (const accept of ACCEPTED)
+            given.push({
+              accept,
+              status: (await postGraphql(url, { query: '{ nothing }' }, { authorization, accept })).status,
+            })
         }
       })
       answers.set(face, given)
