@@ -1,4 +1,3 @@
-import type { SMTPServer } from 'smtp-server'
 import { buildHealthServer } from '#platform/health.ts'
 import { type Log, makeLog } from '#platform/log.ts'
 import { makeMetrics } from '#platform/metrics.ts'
@@ -30,20 +29,13 @@ export function buildSandbox(config: SandboxConfig, log: Log = makeLog('sandbox'
   const app = buildHealthServer({ ready: async () => {}, metrics, log })
   addSandboxPages(app, { seed, ledger, recent, agenda })
   app.addHook('onReady', () =>
-    listenPatiently(mailServer.server, { host, port: config.smtpPort, setting: 'SANDBOX_SMTP_PORT' }),
+    listenPatiently(mailServer.server.server, { host, port: config.smtpPort, setting: 'SANDBOX_SMTP_PORT' }),
   )
   const close = async () => {
     agenda.stop()
-    await end(mailServer)
+    await mailServer.close()
     answering.close()
     await app.close()
   }
   return { app, log, metrics, close, ledger, agenda }
-}
-
-async function end({ server, connections }: SMTPServer): Promise<void> {
-  if (!server.listening) return
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  for (const connection of [...connections]) connection._socket.destroy()
-  await closed
 }

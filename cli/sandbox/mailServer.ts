@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
 import type { Log } from '#platform/log.ts'
 import type { Reception } from './behaviours.ts'
@@ -11,8 +12,11 @@ const REFUSALS: Partial<Record<Reception, { code: number; message: string }>> = 
 
 type Outcome = 'taken' | { code: number; message: string } | 'hang' | 'hang up'
 
-/** The mail servers of the world, all in one: every domain ends here, and none of it goes on to anywhere. */
-export function makeMailServer(world: World, log: Log): SMTPServer {
+/**
+ * The mail servers of the world, all in one: every domain ends here, and none of it goes on to anywhere. `close` hangs up
+ * on everybody.
+ */
+export function makeMailServer(world: World, log: Log): { server: SMTPServer; close: () => Promise<void> } {
   /** How a session's recipients are to be treated once the mail comes. */
   const receptions = new WeakMap<SMTPServerSession['envelope'], Map<string, Reception>>()
   const server: SMTPServer = new SMTPServer({
@@ -48,6 +52,18 @@ export function makeMailServer(world: World, log: Log): SMTPServer {
     },
   })
   server.on('error', (error) => log.debug({ err: error }, 'an SMTP connection failed'))
+  // Not the server's own list: it forgets who said QUIT, though such a client can stay on the line.
+  const sockets = new Set<Socket>()
+  server.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const close = async () => {
+    if (!server.server.listening) return
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
 
   async function takeIn(
     stream: SMTPServerDataStream,
@@ -71,7 +87,7 @@ export function makeMailServer(world: World, log: Log): SMTPServer {
   function hangUp({ id }: SMTPServerSession): void {
     for (const connection of server.connections) if (connection.id === id) connection._socket.destroy()
   }
-  return server
+  return { server, close }
 }
 
 function senderOf({ envelope }: SMTPServerSession): string {

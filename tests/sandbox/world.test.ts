@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { type ParsedMail, simpleParser } from 'mailparser'
 import { createTransport, type Transporter } from 'nodemailer'
@@ -373,4 +374,19 @@ describe('a crowd', () => {
 test('the pages say what is wrong with a question', async () => {
   expect((await fetch(`${url}/mails?last=none`)).status).toBe(400)
   expect((await fetch(`${url}/health/ready`)).status).toBe(200)
+})
+
+test('the sandbox closes at once, though a client stays on the line after QUIT', async () => {
+  await stopSandbox()
+  await startSandbox({})
+  const client = net.connect({ port: smtpPort, host: '127.0.0.1', allowHalfOpen: true })
+  client.on('error', () => {})
+  await once(client, 'data')
+  client.write('QUIT\r\n')
+  await once(client, 'data')
+  const startedAt = performance.now()
+  await stopSandbox()
+  expect(performance.now() - startedAt).toBeLessThan(3_000)
+  client.destroy()
+  await startSandbox({})
 })

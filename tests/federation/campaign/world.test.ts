@@ -62,11 +62,11 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS)
 
 afterAll(async () => {
-  setClock({ speed: 1, originAt: 0 })
   await sandbox?.close()
   await Promise.all([oltp?.end(), queue?.end()])
   await door?.close()
   await platform?.stop()
+  setClock({ speed: 1, originAt: 0 })
 })
 
 const all = async <Row extends object>(client: pg.Client, sql: string) =>
