@@ -28,6 +28,8 @@ import { rememberTokens } from './pipeline/tokenMemory.ts'
 import { PersistedQueries } from './registry/persistedQueries.ts'
 import { readRegisteredOperations } from './registry/registeredOperations.ts'
 import { sendSecureHeaders } from './secureHeaders.ts'
+import { openAnswerStore } from './sharing/answerStore.ts'
+import { makeRunShared, runAlways } from './sharing/sharedAnswers.ts'
 import type { GatewayContext } from './tiers/context.ts'
 import { TierClient } from './tiers/tierClient.ts'
 import { addTrackingRoutes } from './tracking/routes.ts'
@@ -66,6 +68,9 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const operations = readRegisteredOperations()
   const persisted = new PersistedQueries(operations)
   const rates = new Rates({ ...config.rates, log })
+  const { sharing } = config
+  const store = sharing.cache ? openAnswerStore(sharing.redisUrl, log) : undefined
+  const isSharing = sharing.cache || sharing.inFlight
   const admit = makeAdmission(operations, { policy: config.operations, limits: config.limits })
   const pipeline = new Pipeline({
     engine,
@@ -73,6 +78,9 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     admit,
     persisted,
     rates,
+    runOperation: isSharing
+      ? makeRunShared({ store, inFlight: sharing.inFlight, registry: metrics.registry })
+      : runAlways,
     log,
   })
   const apollo = await startApolloFace({ engine, pipeline, maxTokens: MAX_QUERY_TOKENS, log })
@@ -143,6 +151,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     isClosing = true
     unfollow()
     rates.close()
+    store?.close()
     // Streams would go on for ever: their clients connect again, to another gateway.
     live.end()
     await app.close()

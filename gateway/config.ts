@@ -52,7 +52,11 @@ export const gatewayConfig = z
     MAX_STREAMS_PER_ADDRESS: positiveInteger.default(200),
     /** A client that takes nothing of its stream for so long is hung up on. */
     STREAM_STALL_MS: positiveInteger.default(30_000),
-    /** Where gateways count together; each for itself without it. */
+    /** Keeps answers for as long as the schema's @cacheControl allows, for the same tenant and roles. */
+    RESPONSE_CACHE: z.stringbool().default(false),
+    /** Answers a query that comes while the same user's same query is being answered together with it. */
+    DEDUPLICATE_QUERIES: z.stringbool().default(false),
+    /** Where gateways count and keep answers together; each for itself without it. */
     REDIS_URL: redisUrl.optional(),
     ...trackingKeySettings,
     ...outgoingEdgeSettings('gateway', TIERS),
@@ -79,6 +83,7 @@ export const gatewayConfig = z
       cost: read.MAX_OPERATION_COST,
     },
     rates: { redisUrl: read.REDIS_URL, perTenant: read.RATE_LIMIT_PER_TENANT, perAddress: read.RATE_LIMIT_PER_ADDRESS },
+    sharing: { cache: read.RESPONSE_CACHE, inFlight: read.DEDUPLICATE_QUERIES, redisUrl: read.REDIS_URL },
     streams: { perTenant: read.MAX_STREAMS_PER_TENANT, perAddress: read.MAX_STREAMS_PER_ADDRESS },
     streamStallMs: read.STREAM_STALL_MS,
     trackingKeys: trackingKeys(read),

@@ -1,7 +1,9 @@
-import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql'
+import { createHash } from 'node:crypto'
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, OperationTypeNode, print } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '#platform/errors.ts'
 import { hideAliases, makePathReader } from './aliases.ts'
+import { type CachePolicy, cachePolicyOf } from './cachePolicy.ts'
 import { decideConditions, findConditionVariables, fragmentsOf, withoutEmptySelections } from './conditions.ts'
 import type { Execution, Fault, Fetcher, Step } from './execution.ts'
 import { compileIntrospection } from './introspection.ts'
@@ -20,9 +22,12 @@ export type Outcome =
 
 /** An operation that has been checked, planned and compiled; run it as often as you like. */
 export type Operation<Context> = {
+  /** Of this operation of this document over this supergraph, in every process alike. */
+  readonly id: string
   kind: OperationTypeNode
   name: string | undefined
   document: DocumentNode
+  cachePolicy: CachePolicy
   run: (variables: unknown, context: Context) => Promise<Outcome>
 }
 
@@ -43,12 +48,21 @@ export function compileOperation<Context>(
   setup: OperationSetup<Context>,
 ): Operation<Context> {
   const node = selectOperation(document, operationName)
-  const readVariables = compileVariables(setup.supergraph.apiSchema, node)
+  const { apiSchema, cacheHints } = setup.supergraph
+  const readVariables = compileVariables(apiSchema, node)
   const variantFor = makeVariants(document, node, setup)
+  let id: string | undefined
   return {
+    get id() {
+      id ??= createHash('sha256')
+        .update(JSON.stringify([setup.supergraph.sdl, print(document), operationName]))
+        .digest('base64url')
+      return id
+    },
     kind: node.operation,
     name: node.name?.value,
     document,
+    cachePolicy: cachePolicyOf(document, operationName, { apiSchema, hints: cacheHints }),
     async run(variables, context) {
       const given = isObject(variables) ? variables : {}
       const read = readVariables(given)

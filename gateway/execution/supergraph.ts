@@ -8,6 +8,7 @@ import {
   isInterfaceType,
   isObjectType,
 } from 'graphql'
+import { type CacheHints, readCacheHints } from './cachePolicy.ts'
 import { settleStandIns } from './requires/settle.ts'
 import { addStandIns } from './requires/stands.ts'
 import { makeTypeTests, type TypeTest } from './typeTests.ts'
@@ -22,6 +23,8 @@ export type Supergraph = {
   fieldNames: ReadonlySet<string>
   /** Names that fields are fetched under for our own use: no alias may be one of them. */
   reservedNames: ReadonlySet<string>
+  /** What of it may be kept, and how long. */
+  cacheHints: CacheHints
   /** Apollo's plan of a valid operation. @throws GraphQLError when it may not be planned */
   plan: (document: DocumentNode, operationName: string | undefined) => QueryPlan
   /** Whether an object that says `__typename` is of a type, of all types subgraphs know. */
@@ -52,6 +55,7 @@ export function readSupergraph(sdl: string): Supergraph {
     subgraphs: supergraph.subgraphsMetadata().map((subgraph) => subgraph.name),
     fieldNames: new Set(Object.values(whole.getTypeMap()).flatMap((type) => fieldNamesOf(type))),
     reservedNames: new Set(standIns.byName.keys()),
+    cacheHints: readCacheHints(supergraph.schema),
     plan(document, operationName) {
       const options = { operationName, validate: false }
       const operation = operationFromDocument(apiSchema, document, options)

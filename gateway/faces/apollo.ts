@@ -1,5 +1,8 @@
 import { ApolloServer, type ApolloServerOptionsWithGateway, type ApolloServerPlugin } from '@apollo/server'
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled'
 import { GraphQLError } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 import type { Log } from '#platform/log.ts'
@@ -46,7 +49,13 @@ export async function startApolloFace(options: ApolloFaceOptions): Promise<Apoll
     parseOptions: { maxTokens },
     stopOnTerminationSignals: false,
     stringifyResult: writeResult,
-    plugins: [ApolloServerPluginLandingPageDisabled(), answerJsonWith200(), finishAnswers(), ...plugins],
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginLandingPageDisabled(),
+      answerJsonWith200(),
+      finishAnswers(),
+      ...plugins,
+    ],
   })
   await apollo.start()
   return apollo

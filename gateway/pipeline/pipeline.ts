@@ -8,6 +8,7 @@ import type { Outcome } from '../execution/operation.ts'
 import type { Found } from '../execution/operations.ts'
 import type { Rate, RateHeaders, Rates } from '../limits/rates.ts'
 import type { PersistedQueries } from '../registry/persistedQueries.ts'
+import type { RunOperation } from '../sharing/sharedAnswers.ts'
 import { type GatewayContext, makeContext } from '../tiers/context.ts'
 import type { Admission, Engine } from './engine.ts'
 import type { GraphqlRequest } from './graphqlRequest.ts'
@@ -20,6 +21,8 @@ export type PipelineOptions = {
   /** Documents by their hashes. */
   persisted: PersistedQueries
   rates: Rates
+  /** Whether answers are shared between requests. */
+  runOperation: RunOperation
   log: Log
 }
 
@@ -62,7 +65,7 @@ export class Pipeline {
   async run(request: GraphqlRequest | ParsedRequest, context: GatewayContext): Promise<Outcome> {
     const found = this.#find(request, context)
     if ('errors' in found) return found
-    const outcome = await found.operation.run(request.variables, context)
+    const outcome = await this.#options.runOperation(found.operation, request.variables, context)
     if ('faults' in outcome) {
       for (const { message, path, extensions } of outcome.faults) {
         context.log.info({ tier: extensions.serviceName, code: extensions.code, path }, message)

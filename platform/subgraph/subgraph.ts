@@ -1,5 +1,6 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import {
+  ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled'
@@ -56,6 +57,8 @@ export async function buildSubgraph<Context extends SubgraphContext>(
     introspection: true,
     stopOnTerminationSignals: false,
     plugins: [
+      // What may be kept is the gateway's to know, from the schema.
+      ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       answerJsonWith200(),

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import pg from 'pg'
 import { parseConfig } from '#platform/config.ts'
 import { buildGateway } from '../../../gateway/app.ts'
 import { gatewayConfig } from '../../../gateway/config.ts'
@@ -63,6 +64,26 @@ describe('both doors', () => {
     ['a subscription', { query: 'subscription { __typename }' }],
     ['an operation that is not there', { query: 'query A { __typename }', operationName: 'B' }],
   ]
+
+  test('give a kept answer again to the same tenant, and to no other', async () => {
+    const codesOf = async (url: string, subject?: typeof RIVAL) => {
+      const authorization = `Bearer ${await platform.token(subject)}`
+      const { data } = await postGraphql(url, { query: '{ plans { code } }' }, { authorization })
+      return data.plans.map(({ code }: { code: string }) => code)
+    }
+    const system = new pg.Client(platform.databases.oltp.systemUrl)
+    await system.connect()
+    for (const face of ['lean', 'apollo']) {
+      await withGateway({ GATEWAY_FACE: face, RESPONSE_CACHE: 'true', DEDUPLICATE_QUERIES: 'true' }, async (url) => {
+        const before = await codesOf(url)
+        const code = `new-${face}`
+        await system.query('INSERT INTO plans (id, code, name) VALUES (gen_random_uuid(), $1, $1)', [code])
+        expect(await codesOf(url)).toEqual(before)
+        expect(await codesOf(url, RIVAL)).toEqual(expect.arrayContaining([...before, code]))
+      })
+    }
+    await system.end()
+  })
 
   test('answer alike, each tenant its own', async () => {
     const answers = new Map<string, unknown[]>()
