@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import { type FastifyRequest, fastify } from 'fastify'
@@ -121,7 +122,13 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   addTrackingRoutes(app, { queue: config.tiers.queue, keys: config.trackingKeys, log, metrics })
   const hasPage = config.explorer && hasExplorer()
   if (hasPage) addExplorer(app, operations)
-  addHealthRoutes(app, { ready: async () => apollo.assertStarted('ready'), metrics, log })
+  addHealthRoutes(app, {
+    ready: async () => {
+      if (isClosing) throw new Error('the gateway is stopping')
+      apollo.assertStarted('ready')
+    },
+    ...{ metrics, log },
+  })
   app.route({
     method: ['GET', 'POST'],
     url: '/graphql',
@@ -149,6 +156,8 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const unfollow = followSupergraphFile(supergraphFile, engine, log)
   const close = async () => {
     isClosing = true
+    // Balancers see that it is not ready, and send their requests elsewhere, before it takes no more.
+    await delay(config.drainMs)
     unfollow()
     rates.close()
     store?.close()

@@ -35,6 +35,8 @@ export const gatewayConfig = z
       .transform(listOf),
     /** Proxies before us whose X-Forwarded-For is believed: addresses, ranges, or loopback, linklocal, uniquelocal. */
     TRUSTED_PROXIES: z.string().default('').transform(listOf).refine(areProxies, 'has what is no address or range'),
+    /** How long it goes on answering once it has been told to stop, as not ready: until balancers have noticed. */
+    GATEWAY_DRAIN_MS: z.coerce.number().int().min(0).max(8_000).default(0),
     EXPLORER: z.stringbool().default(!production),
     /** What clients may ask: `registered` documents of operations/, or `any` within the limits. Staff may ask anything. */
     OPERATIONS: z.enum(['registered', 'any']).default(production ? 'registered' : 'any'),
@@ -73,6 +75,7 @@ export const gatewayConfig = z
     maxRequestBytes: read.MAX_REQUEST_BYTES,
     corsOrigins: read.CORS_ORIGINS,
     trustedProxies: read.TRUSTED_PROXIES,
+    drainMs: read.GATEWAY_DRAIN_MS,
     explorer: read.EXPLORER,
     operations: read.OPERATIONS,
     limits: {
