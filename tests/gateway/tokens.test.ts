@@ -114,6 +114,35 @@ describe('no answer but 401 UNAUTHENTICATED', () => {
     await refused(bearer(await forged.setExpirationTime('1h').sign(secret)))
   })
 
+  test('for a token that brings its key along, or says where it is to be had; nobody is asked there', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const jwk = { ...(await exportJWK(publicKey)), kid: 'development', alg: 'ES256' }
+    let visits = 0
+    const elsewhere = createServer((_request, response) => {
+      visits += 1
+      response.end(JSON.stringify({ keys: [jwk] }))
+    })
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve))
+    const address = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/keys`
+    try {
+      for (const injected of [
+        { kid: 'development', jwk },
+        { kid: 'development', jku: address },
+        { kid: 'development', x5u: address },
+        { kid: address, jku: address },
+        { kid: '../../../../dev/null' },
+        { kid: "development' OR '1'='1" },
+        { kid: '__proto__' },
+      ]) {
+        const forged = new SignJWT({ ...claims, ...meta }).setProtectedHeader({ alg: 'ES256', ...injected })
+        await refused(bearer(await forged.setExpirationTime('1h').sign(privateKey)))
+      }
+      expect(visits).toBe(0)
+    } finally {
+      elsewhere.close()
+    }
+  })
+
   test('for a token that never expires', async () => {
     await refused(bearer(await platform.sign({ ...claims, ...meta })))
   })
