@@ -1,38 +1,29 @@
 /**
- * Our gateway, by both of its doors, against Apollo Server with Apollo's gateway, over four stub subgraphs.
+ * Our gateway, by both of its doors, against Apollo Server with Apollo's gateway, Hive Gateway and Grafbase.
  *
- * Each gateway is a process of its own, the stubs another; what counts is the processor time of the gateway's process for
- * one request. Answers are compared before anything is measured. Ours verifies tokens and signs callers besides.
- * After `--`: `--rounds N`, `--round-ms N`, `--in-flight N`.
+ * Each gateway is a process of its own, the four stub subgraphs another; what counts is the processor time of the
+ * gateway's process, with all its threads, for one request. Answers are compared before anything is measured. Ours
+ * verifies tokens and signs callers besides.
+ * After `--`: `--rounds N`, `--round-ms N`, `--in-flight N`, `--only ID,…`: the contenders by their names in contenders.ts.
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { exportJWK, generateKeyPair } from 'jose'
 import { Pool } from 'undici'
 import { makeDevToken } from '#platform/caller/developmentToken.ts'
 import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
+import { CONTENDERS, type ContenderId, isAvailable, readContenders } from './gateway/contenders.ts'
 import { composeShop, OPERATIONS, type Operation } from './gateway/graph.ts'
 import { type RunningGateway, startGateway, startStubs } from './gateway/processes.ts'
+import { installPeers } from './peers/loadPeer.ts'
 import { machineLine } from './support/machine.ts'
 import { formatTable } from './support/table.ts'
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '7' },
-    'round-ms': { type: 'string', default: '1000' },
-    'in-flight': { type: 'string', default: '16' },
-  },
-})
-const [rounds, roundMs, inFlight] = [Number(values.rounds), Number(values['round-ms']), Number(values['in-flight'])]
+const { only, rounds, roundMs, inFlight } = readSettings()
 
-const CONTENDERS = [
-  { id: 'stock', name: 'Apollo Server + Gateway' },
-  { id: 'apollo', name: 'ours, Apollo Server' },
-  { id: 'lean', name: 'ours, node:http' },
-] as const
-
-type Contender = { name: string; gateway: RunningGateway; ask: (operation: Operation, n: number) => Promise<string> }
+type Contender = { id: ContenderId; gateway: RunningGateway; ask: (operation: Operation, n: number) => Promise<string> }
 type Round = { cpuMs: number; perSecond: number }
 
+if (only.some((id) => CONTENDERS[id].isPeer)) installPeers()
 const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
 const kid = 'bench'
 const subject = { kind: 'user', tenantId: DEMO_TENANTS.demo, userId: DEMO_OWNERS.demo.id, roles: ['owner'] } as const
@@ -44,13 +35,15 @@ try {
   const supergraphSdl = composeShop((tier) => `http://127.0.0.1:${stubs.ports[tier]}/graphql`)
   const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'ES256' }
   const contenders = await Promise.all(
-    CONTENDERS.map(async ({ id, name }): Promise<Contender> => {
-      const gateway = await startGateway({ name: id, supergraphSdl, publicKey: jwk, ports: stubs.ports })
+    only.filter(isAvailable).map(async (id): Promise<Contender> => {
+      const gateway = await startGateway({ id, supergraphSdl, publicKey: jwk, ports: stubs.ports })
       running.push(gateway)
-      return { name, gateway, ask: makeClient(gateway.url) }
+      return { id, gateway, ask: makeClient(gateway.url) }
     }),
   )
   console.log(`${machineLine()}; ${inFlight} in flight, medians of ${rounds} alternating rounds of ${roundMs} ms`)
+  const missing = only.filter((id) => !isAvailable(id))
+  if (missing.length > 0) console.log(`left out, for want of a program for this machine: ${missing.join(', ')}`)
   for (const operation of OPERATIONS) {
     const bytes = await compareAnswers(contenders, operation)
     console.log(`\n${operation.name} (${Math.round(bytes / 100) / 10} KB)\n`)
@@ -79,25 +72,24 @@ async function compareAnswers(contenders: readonly Contender[], operation: Opera
   let bytes = 0
   for (let n = 0; n < 20; n += 1) {
     const answers = await Promise.all(contenders.map(({ ask }) => ask(operation, n)))
-    const [first, ...others] = answers.map((text) => JSON.parse(text))
-    if (first.errors || !first.data) throw new Error(`${operation.name}: ${answers[0]?.slice(0, 500)}`)
-    for (const other of others) {
-      const isSame = !other.errors && isDeepStrictEqual(other.data, first.data)
-      if (!isSame) throw new Error(`${operation.name} is answered differently: ${JSON.stringify(other).slice(0, 500)}`)
+    const parsed = answers.map((text) => JSON.parse(text))
+    for (const [i, { errors, data }] of parsed.entries()) {
+      const isSame = !errors && data && isDeepStrictEqual(data, parsed[0].data)
+      if (!isSame) throw new Error(`${operation.name}, by ${contenders[i]?.id}: ${answers[i]?.slice(0, 500)}`)
     }
     bytes = answers[0]?.length ?? 0
   }
   return bytes
 }
 
-async function measure(contenders: readonly Contender[], operation: Operation): Promise<Map<string, Round[]>> {
-  const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]))
+async function measure(contenders: readonly Contender[], operation: Operation): Promise<Map<ContenderId, Round[]>> {
+  const results = new Map<ContenderId, Round[]>(contenders.map(({ id }) => [id, []]))
   // Unmeasured at first, for the compiler to have seen everything, the stubs' too.
   for (const contender of contenders) await warmUp(contender, operation)
   for (let round = 0; round < rounds; round += 1) {
     const turn = round % contenders.length
     for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
-      results.get(contender.name)?.push(await runRound(contender, operation))
+      results.get(contender.id)?.push(await runRound(contender, operation))
     }
   }
   return results
@@ -123,15 +115,15 @@ async function runRound({ gateway, ask }: Contender, operation: Operation): Prom
   return { cpuMs: ((await gateway.usageMs()) - before) / sent, perSecond: sent / seconds }
 }
 
-function describe(results: Map<string, Round[]>): string {
-  const stock = results.get(CONTENDERS[0].name) ?? []
-  const rows = [...results].map(([name, measured]) => [
-    name,
+function describe(results: Map<ContenderId, Round[]>): string {
+  const [[firstId, first] = []] = results
+  const rows = [...results].map(([id, measured]) => [
+    CONTENDERS[id].name,
     median(measured.map((round) => round.cpuMs)).toFixed(3),
-    median(measured.map((round, i) => (stock[i]?.cpuMs ?? Number.NaN) / round.cpuMs)).toFixed(1),
+    median(measured.map((round, i) => (first?.[i]?.cpuMs ?? Number.NaN) / round.cpuMs)).toFixed(1),
     median(measured.map((round) => round.perSecond)).toFixed(0),
   ])
-  return formatTable(['', 'gateway CPU ms/request', '× stock', 'requests/s'], rows)
+  return formatTable(['', 'gateway CPU ms/request', `× ${firstId}`, 'requests/s'], rows)
 }
 
 function median(numbers: readonly number[]): number {
@@ -143,4 +135,28 @@ function stop(exitCode: number | string | null | undefined = 0): never {
   for (const { stop: stopGateway } of running) stopGateway()
   stubs.stop()
   process.exit(exitCode ?? 0)
+}
+
+function readSettings() {
+  const text = (value: string) => ({ type: 'string', default: value }) as const
+  const options = {
+    rounds: text('7'),
+    'round-ms': text('1000'),
+    'in-flight': text('16'),
+    only: text(Object.keys(CONTENDERS).join(',')),
+  }
+  try {
+    const { values } = parseArgs({ options })
+    const number = (name: 'rounds' | 'round-ms' | 'in-flight') => {
+      const value = Number(values[name])
+      if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} is a whole number from 1`)
+      return value
+    }
+    const only = readContenders(values.only)
+    return { only, rounds: number('rounds'), roundMs: number('round-ms'), inFlight: number('in-flight') }
+  } catch (error) {
+    const usage = Object.entries(options).map(([name, option]) => `[--${name} ${option.default}]`)
+    console.error(`${(error as Error).message}\n\nnpm run bench gateway -- ${usage.join(' ')}`)
+    process.exit(1)
+  }
 }

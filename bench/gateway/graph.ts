@@ -80,11 +80,16 @@ export const SUBGRAPHS: Record<Tier, { typeDefs: string; resolvers: Row }> = {
   },
 }
 
+/** A tier's schema as it is composed. */
+export function schemaOf(tier: Tier): string {
+  return FEDERATION + SUBGRAPHS[tier].typeDefs
+}
+
 export function composeShop(addressOf: (tier: Tier) => string): string {
   const services = TIERS.map((name) => ({
     name,
     url: addressOf(name),
-    typeDefs: parse(FEDERATION + SUBGRAPHS[name].typeDefs),
+    typeDefs: parse(schemaOf(name)),
   }))
   const composed = composeServices(services)
   if (composed.errors) throw new Error(composed.errors.map(String).join('\n'))
@@ -92,8 +97,7 @@ export function composeShop(addressOf: (tier: Tier) => string): string {
 }
 
 export function buildShopSubgraph(tier: Tier): GraphQLSchema {
-  const { typeDefs, resolvers } = SUBGRAPHS[tier]
-  return buildSubgraphSchema({ typeDefs: parse(FEDERATION + typeDefs), resolvers })
+  return buildSubgraphSchema({ typeDefs: parse(schemaOf(tier)), resolvers: SUBGRAPHS[tier].resolvers })
 }
 
 export type Operation = {

@@ -1,24 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { callerKeyName, tierUrlName } from '#platform/caller/edges.ts'
 import { parseConfig } from '#platform/config.ts'
-import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
+import { TIERS } from '#platform/contracts/tiers.ts'
+import { findFreePort } from '#platform/local/freePort.ts'
 import { buildGateway } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/config.ts'
+import { makeFolder, type Start, type Started } from './starting.ts'
 
-export type OwnOptions = {
-  supergraphSdl: string
-  face: 'lean' | 'apollo'
-  publicKey: object
-  ports: Record<Tier, number>
-}
-
-/** Our gateway as it is shipped: tokens are verified, callers signed, requests counted. Gives back its address. */
-export async function startOwn({ supergraphSdl, face, publicKey, ports }: OwnOptions): Promise<string> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'penguinmails-bench-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+/** Our gateway as it is shipped: tokens are verified, callers signed, requests counted. */
+export async function startOwn({ supergraphSdl, publicKey, ports }: Start, face: 'lean' | 'apollo'): Promise<Started> {
+  const folder = makeFolder()
+  const port = await findFreePort()
   const supergraphFile = path.join(folder, 'supergraph.graphql')
   const jwksFile = path.join(folder, 'jwks.json')
   writeFileSync(supergraphFile, supergraphSdl)
@@ -27,8 +21,10 @@ export async function startOwn({ supergraphSdl, face, publicKey, ports }: OwnOpt
   const config = parseConfig(gatewayConfig, {
     JWKS_FILE: jwksFile,
     GATEWAY_FACE: face,
-    GATEWAY_PORT: '0',
+    GATEWAY_PORT: `${port}`,
     LOG_LEVEL: 'warn',
+    // Those of the bench are not registered.
+    OPERATIONS: 'any',
     RATE_LIMIT_PER_TENANT: '1000000000',
     RATE_LIMIT_PER_ADDRESS: '1000000000',
     TRACKING_KEY: key(),
@@ -40,5 +36,5 @@ export async function startOwn({ supergraphSdl, face, publicKey, ports }: OwnOpt
     ),
   })
   const { app } = await buildGateway(config, supergraphFile)
-  return `${await app.listen({ host: '127.0.0.1', port: 0 })}/graphql`
+  return { url: `${await app.listen({ host: '127.0.0.1', port })}/graphql` }
 }

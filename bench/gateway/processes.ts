@@ -1,12 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import type { Start } from './gatewayProcess.ts'
+import type { Tier } from '#platform/contracts/tiers.ts'
+import type { Start } from './starting.ts'
 
 export type RunningGateway = { url: string; usageMs: () => Promise<number>; stop: () => void }
 
 /** Starts the stub subgraphs; gives back the port of each. */
-export async function startStubs(): Promise<{ ports: Record<string, number>; stop: () => void }> {
+export async function startStubs(): Promise<{ ports: Record<Tier, number>; stop: () => void }> {
   const child = spawnProcess('stubProcess.ts')
-  const { ready } = await answerOf<{ ready: Record<string, number> }>(child)
+  const { ready } = await answerOf<{ ready: Record<Tier, number> }>(child)
   return { ports: ready, stop: () => child.kill() }
 }
 
@@ -27,6 +28,8 @@ export async function startGateway(start: Start): Promise<RunningGateway> {
 function spawnProcess(file: string): ChildProcess {
   return fork(new URL(file, import.meta.url), {
     execArgv: ['--import', 'tsx'],
+    // From the outset: some modules look at it once, when they are loaded.
+    env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
 }

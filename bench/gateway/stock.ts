@@ -2,13 +2,12 @@
 import { ApolloGateway } from '@apollo/gateway'
 import { ApolloServer } from '@apollo/server'
 import { startStandaloneServer } from '@apollo/server/standalone'
+import { findFreePort } from '#platform/local/freePort.ts'
+import type { Start, Started } from './starting.ts'
 
-process.env.NODE_ENV = 'production'
 process.env.APOLLO_TELEMETRY_DISABLED = 'true'
 
-/** Gives back the address it listens on. */
-export async function startStock(supergraphSdl: string): Promise<string> {
+export async function startStock({ supergraphSdl }: Start): Promise<Started> {
   const server = new ApolloServer({ gateway: new ApolloGateway({ supergraphSdl }) })
-  const { url } = await startStandaloneServer(server, { listen: { port: 0, host: '127.0.0.1' } })
-  return url
+  return startStandaloneServer(server, { listen: { port: await findFreePort(), host: '127.0.0.1' } })
 }

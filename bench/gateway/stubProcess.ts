@@ -1,11 +1,13 @@
 /** The four subgraphs, in a process of their own: each distinct request is computed once, then answered from memory. */
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { graphql } from 'graphql'
 import { TIERS } from '#platform/contracts/tiers.ts'
+import { findFreePort } from '#platform/local/freePort.ts'
 import { buildShopSubgraph } from './graph.ts'
 
 const ports = await Promise.all(
-  TIERS.map((tier) => {
+  TIERS.map(async (tier) => {
     const schema = buildShopSubgraph(tier)
     const known = new Map<string, Buffer>()
     const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -23,9 +25,9 @@ const ports = await Promise.all(
         response.end(answer)
       })
     })
-    return new Promise<number>((resolve) => {
-      server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
-    })
+    const port = await findFreePort()
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    return port
   }),
 )
 process.send?.({ ready: Object.fromEntries(TIERS.map((tier, i) => [tier, ports[i]])) })
