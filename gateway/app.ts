@@ -29,8 +29,7 @@ import { rememberTokens } from './pipeline/tokenMemory.ts'
 import { PersistedQueries } from './registry/persistedQueries.ts'
 import { readRegisteredOperations } from './registry/registeredOperations.ts'
 import { sendSecureHeaders } from './secureHeaders.ts'
-import { openAnswerStore } from './sharing/answerStore.ts'
-import { makeRunShared, runAlways } from './sharing/sharedAnswers.ts'
+import { openSharedAnswers } from './sharing/sharedAnswers.ts'
 import type { GatewayContext } from './tiers/context.ts'
 import { TierClient } from './tiers/tierClient.ts'
 import { addTrackingRoutes } from './tracking/routes.ts'
@@ -69,9 +68,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
   const operations = readRegisteredOperations()
   const persisted = new PersistedQueries(operations)
   const rates = new Rates({ ...config.rates, log })
-  const { sharing } = config
-  const store = sharing.cache ? openAnswerStore(sharing.redisUrl, log) : undefined
-  const isSharing = sharing.cache || sharing.inFlight
+  const answers = openSharedAnswers({ ...config.sharing, registry: metrics.registry, log })
   const admit = makeAdmission(operations, { policy: config.operations, limits: config.limits })
   const pipeline = new Pipeline({
     engine,
@@ -79,9 +76,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     admit,
     persisted,
     rates,
-    runOperation: isSharing
-      ? makeRunShared({ store, inFlight: sharing.inFlight, registry: metrics.registry })
-      : runAlways,
+    runOperation: answers.run,
     log,
   })
   const apollo = await startApolloFace({ engine, pipeline, maxTokens: MAX_QUERY_TOKENS, log })
@@ -160,10 +155,10 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     await delay(config.drainMs)
     unfollow()
     rates.close()
-    store?.close()
     // Streams would go on for ever: their clients connect again, to another gateway.
     live.end()
     await app.close()
+    answers.close()
     await live.close()
     await apollo.stop()
     await Promise.all([...tiers.values()].map((tier) => tier.close()))

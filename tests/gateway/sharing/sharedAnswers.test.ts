@@ -10,8 +10,7 @@ import { makeLog } from '#platform/log.ts'
 import type { CachePolicy } from '../../../gateway/execution/cachePolicy.ts'
 import type { Operation, Outcome } from '../../../gateway/execution/operation.ts'
 import { keyOfKept, keyOfOwn } from '../../../gateway/sharing/answerKey.ts'
-import { type AnswerStore, openAnswerStore } from '../../../gateway/sharing/answerStore.ts'
-import { makeRunShared } from '../../../gateway/sharing/sharedAnswers.ts'
+import { openSharedAnswers, type SharingOptions } from '../../../gateway/sharing/sharedAnswers.ts'
 import { type GatewayContext, makeContext } from '../../../gateway/tiers/context.ts'
 import { eventually } from '../../support/eventually.ts'
 import { testRedisUrl } from '../../support/redis.ts'
@@ -46,26 +45,35 @@ const contextOf = (caller: Asker) => makeContext(caller, log, Number.POSITIVE_IN
 const kept: CachePolicy = { maxAgeSeconds: 60, scope: 'PUBLIC' }
 const dataOf = (outcome: Outcome) => ('data' in outcome && outcome.data ? JSON.parse(outcome.data) : outcome)
 
+const opened: { close: () => void }[] = []
+afterEach(() => {
+  for (const { close } of opened.splice(0)) close()
+})
+function open({ cache = false, inFlight = false, redisUrl }: Partial<SharingOptions>) {
+  const registry = new Registry()
+  const shared = openSharedAnswers({ cache, inFlight, redisUrl, registry, log })
+  opened.push(shared)
+  const ask = async (operation: Operation<GatewayContext>, caller: Asker, variables: unknown = {}) =>
+    dataOf(await shared.run(operation, variables, contextOf(caller)))
+  return { ask, registry }
+}
+/** Redis has to be connected first. */
+async function untilItKeeps({ ask }: ReturnType<typeof open>): Promise<void> {
+  const probe = makeOperation(kept)
+  const twice = async () => [await ask(probe, ada), await ask(probe, ada)]
+  await eventually(twice, ([one, other]) => one.run === other.run)
+}
+
 describe.each([
   ['in memory', () => undefined],
   ['in Redis', testRedisUrl],
 ])('answers kept %s', (_where, url) => {
-  let store: AnswerStore
-  let ask: (operation: Operation<GatewayContext>, caller: Asker, variables?: unknown) => Promise<unknown>
+  let ask: ReturnType<typeof open>['ask']
   beforeEach(async () => {
-    store = openAnswerStore(url(), log)
-    const run = makeRunShared({ store, inFlight: false, registry: new Registry() })
-    ask = async (operation, caller, variables = {}) => dataOf(await run(operation, variables, contextOf(caller)))
-    // Redis has to be connected, and answers of the last test's are not these.
-    await eventually(
-      async () => {
-        store.set('probe', 'there', 60)
-        return store.get('probe')
-      },
-      (text) => text === 'there',
-    )
+    const shared = open({ cache: true, redisUrl: url() })
+    await untilItKeeps(shared)
+    ask = shared.ask
   })
-  afterEach(() => store.close())
 
   const settle = () => sleep(20)
 
@@ -126,49 +134,30 @@ describe.each([
   })
 
   test('are none of a size that only few would share', async () => {
-    store.set('large', 'x'.repeat(1024 * 1024 + 1), 60)
+    const operation = makeOperation(kept)
+    const large = { text: 'x'.repeat(1024 * 1024 + 1) }
+    await ask(operation, ada, large)
     await settle()
-    expect(await store.get('large')).toBeUndefined()
+    expect(await ask(operation, ada, large)).toMatchObject({ run: 2 })
   })
 })
 
 test('without Redis every query is answered, at no great delay', async () => {
-  const port = await findFreePort()
-  const redis = await startRedis({ port })
-  const store = openAnswerStore(redis.url, log)
-  try {
-    await eventually(
-      async () => {
-        store.set('probe', 'there', 60)
-        return store.get('probe')
-      },
-      (text) => text === 'there',
-    )
-    await redis.stop()
-    const run = makeRunShared({ store, inFlight: false, registry: new Registry() })
-    const operation = makeOperation(kept)
-    for (const count of [1, 2]) {
-      const startedAt = performance.now()
-      expect(dataOf(await run(operation, {}, contextOf(ada)))).toMatchObject({ run: count })
-      expect(performance.now() - startedAt).toBeLessThan(1_000)
-    }
-  } finally {
-    store.close()
+  const redis = await startRedis({ port: await findFreePort() })
+  const shared = open({ cache: true, redisUrl: redis.url })
+  await untilItKeeps(shared)
+  await redis.stop()
+  const operation = makeOperation(kept)
+  for (const run of [1, 2]) {
+    const startedAt = performance.now()
+    expect(await shared.ask(operation, ada)).toMatchObject({ run })
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
   }
 })
 
 describe('a query that comes while it is being answered', () => {
-  const makeAsk = () => {
-    const registry = new Registry()
-    const run = makeRunShared({ inFlight: true, registry })
-    return {
-      registry,
-      ask: (operation: Operation<GatewayContext>, caller: Asker) => run(operation, {}, contextOf(caller)).then(dataOf),
-    }
-  }
-
   test('has the same answer, for the same user; others and later ones have their own', async () => {
-    const { ask, registry } = makeAsk()
+    const { ask, registry } = open({ inFlight: true })
     const operation = makeOperation({ maxAgeSeconds: 0, scope: 'PUBLIC' })
     const [one, same, colleague, stranger] = await Promise.all([ada, ada, bob, rival].map((who) => ask(operation, who)))
     expect(same).toEqual(one)
@@ -179,10 +168,10 @@ describe('a query that comes while it is being answered', () => {
   })
 
   test('is asked by itself where it changes something', async () => {
-    const { ask } = makeAsk()
+    const { ask } = open({ inFlight: true })
     const change = makeOperation(kept, OperationTypeNode.MUTATION)
     const answers = await Promise.all([ask(change, ada), ask(change, ada)])
-    expect(answers.map((answer) => (answer as { run: number }).run).sort()).toEqual([1, 2])
+    expect(answers.map(({ run }) => run).sort()).toEqual([1, 2])
   })
 })
 
