@@ -16,6 +16,7 @@ import { composeShop, OPERATIONS, type Operation } from './gateway/graph.ts'
 import { type RunningGateway, startGateway, startStubs } from './gateway/processes.ts'
 import { installPeers } from './peers/loadPeer.ts'
 import { machineLine } from './support/machine.ts'
+import { median } from './support/statistics.ts'
 import { formatTable } from './support/table.ts'
 
 const { only, rounds, roundMs, inFlight } = readSettings()
@@ -124,11 +125,6 @@ function describe(results: Map<ContenderId, Round[]>): string {
     median(measured.map((round) => round.perSecond)).toFixed(0),
   ])
   return formatTable(['', 'gateway CPU ms/request', `× ${firstId}`, 'requests/s'], rows)
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[sorted.length >> 1] ?? Number.NaN
 }
 
 function stop(exitCode: number | string | null | undefined = 0): never {

@@ -12,9 +12,10 @@ import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { fillTenant } from './stack/data.ts'
 import { makeOperations } from './stack/operations.ts'
 import { startOurs } from './stack/ours.ts'
-import { compareAnswers, makeContender, measure, median, type Round, warmUp } from './stack/rounds.ts'
+import { compareAnswers, makeContender, measure, type Round, warmUp } from './stack/rounds.ts'
 import { startStock } from './stack/stock.ts'
 import { machineLine } from './support/machine.ts'
+import { median } from './support/statistics.ts'
 import { formatTable } from './support/table.ts'
 
 const { values } = parseArgs({

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { TIERS } from '#platform/contracts/tiers.ts'
 import { findFreePort } from '#platform/local/freePort.ts'
 import { peerFile } from '../peers/loadPeer.ts'
+import { processorTimeOf } from '../support/processorTime.ts'
 import { schemaOf } from './graph.ts'
 import { makeFolder, type Start, type Started, waitUntilItAnswers } from './starting.ts'
 
@@ -29,16 +30,5 @@ export async function startGrafbase({ ports }: Start): Promise<Started> {
   process.prependOnceListener('exit', () => server.kill('SIGKILL'))
   const url = `http://${address}/graphql`
   await waitUntilItAnswers(url)
-  return { url, usageMs: () => usageMsOf(server.pid) }
-}
-
-/** Of all threads of a process, in ticks of the clock, a hundred a second: a hundredth of what a busy second takes. */
-function usageMsOf(pid: number | undefined): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The second field is a name in parentheses that may hold spaces; of those after it, the 12th and 13th are meant.
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11)
-  return (Number(user) + Number(system)) * 10
+  return { url, usageMs: () => processorTimeOf([server.pid as number]) }
 }

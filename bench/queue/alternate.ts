@@ -1,4 +1,5 @@
 import { type Measured, speedRatio } from '../support/rounds.ts'
+import { median } from '../support/statistics.ts'
 import { formatTable } from '../support/table.ts'
 
 /** What one round came to: this process' CPU time leaves out the databases' and, if NaN, says nothing. */
@@ -59,15 +60,4 @@ export function report(title: string, measured: readonly Measured[], bases: read
       ]),
     ),
   )
-}
-
-export function median(values: readonly number[]): number {
-  return percentile(values, 0.5)
-}
-
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const place = (sorted.length - 1) * share
-  const [below = Number.NaN, above = Number.NaN] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
-  return below + (above - below) * (place - Math.floor(place))
 }

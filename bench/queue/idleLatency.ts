@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { percentile } from '../support/statistics.ts'
 import { formatTable } from '../support/table.ts'
-import { percentile } from './alternate.ts'
 import type { Contender } from './contender.ts'
 
 const WARM_UP = 5

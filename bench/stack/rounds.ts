@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Pool } from 'undici'
+import { processorTimeOf, processorTimeOfFamily } from '../support/processorTime.ts'
+import { median } from '../support/statistics.ts'
 import type { Operation } from './operations.ts'
-import { processorTimeOf, processorTimeOfFamily } from './processorTime.ts'
 
 /** A gateway and its four tiers, each a process. */
 export type Stack = { name: string; url: string; gatewayPid: number; tierPids: number[] }
@@ -111,9 +112,4 @@ async function runRound(contender: Contender, operation: Operation, options: Rou
   const seconds = (performance.now() - start) / 1000
   const [gateway = 0, tiers = 0, postgres = 0] = read().map((now, i) => (now - (before[i] ?? 0)) / sent)
   return { gateway, tiers, node: gateway + tiers, postgres, perSecond: sent / seconds, p50: median(latencies) }
-}
-
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[sorted.length >> 1] ?? Number.NaN
 }

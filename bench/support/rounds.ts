@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { median } from './statistics.ts'
 
 const WARM_UP_MS = 1000
 
@@ -58,10 +59,4 @@ async function runRound({ request }: Contender, { inFlight, roundMs }: RoundOpti
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage(cpu)
   return { perSecond: sent / seconds, cpuMsPerRequest: (user + system) / 1000 / sent }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }

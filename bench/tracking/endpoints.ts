@@ -13,9 +13,10 @@ import { findFreePort } from '#platform/local/freePort.ts'
 import { type LocalPorts, PORT_SETTINGS } from '#platform/local/settings.ts'
 import { makeTrackingKey } from '#platform/tracking/keys.ts'
 import { clickUrl, openUrl, type TrackingOptions, unsubscribeUrl } from '#platform/tracking/links.ts'
+import { percentile } from '../support/statistics.ts'
 import { formatTable } from '../support/table.ts'
 import { type OwnDatabase, startOwnDatabase } from '../support/tierDatabase.ts'
-import { fire, percentile, type Shot } from './load.ts'
+import { fire, type Shot } from './load.ts'
 
 const WARM_UP = 500
 const KINDS = ['open', 'click', 'unsubscribe'] as const

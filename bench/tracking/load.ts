@@ -35,12 +35,6 @@ export async function fire(shots: readonly Shot[], rate: number, signal?: AbortS
   }
 }
 
-/** The given share of the values is not above it. */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
-}
-
 function send({ kind, method, url, wanted }: Shot, agent: Agent, dueAt: number): Promise<Timed> {
   return new Promise((resolve, reject) => {
     const body = method === 'POST' ? 'List-Unsubscribe=One-Click' : ''
