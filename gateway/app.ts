@@ -5,6 +5,9 @@ import { fastifyApolloHandler } from '@as-integrations/fastify'
 import { type FastifyRequest, fastify } from 'fastify'
 import { AppError } from '#platform/errors.ts'
 import { addHealthRoutes } from '#platform/health.ts'
+import { isGraphqlPost } from '#platform/http/graphqlListener.ts'
+import { readGraphqlRequest } from '#platform/http/graphqlRequest.ts'
+import { SERVER_TIMES } from '#platform/http/serverTimes.ts'
 import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { makeLog } from '#platform/log.ts'
 import { makeMetrics, observeRequests } from '#platform/metrics.ts'
@@ -15,13 +18,12 @@ import type { GatewayConfig } from './config.ts'
 import { allowOrigins, makeOriginHeaders } from './cors.ts'
 import { addExplorer, hasExplorer } from './explorer/routes.ts'
 import { startApolloFace } from './faces/apollo.ts'
-import { isLean, makeLeanFace } from './faces/lean.ts'
+import { makeLeanFace } from './faces/lean.ts'
 import { addFileRoutes } from './fileRoutes.ts'
 import { makeAdmission } from './limits/admission.ts'
 import { Rates } from './limits/rates.ts'
 import { openLive } from './live/live.ts'
 import { Engine } from './pipeline/engine.ts'
-import { readGraphqlRequest } from './pipeline/graphqlRequest.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { requestIdOf } from './pipeline/requestId.ts'
 import { followSupergraphFile, readSupergraphFile } from './pipeline/supergraphFile.ts'
@@ -36,17 +38,6 @@ import { addTrackingRoutes } from './tracking/routes.ts'
 
 /** Far more than any page asks, and far less than would exhaust the stack of whoever walks through it. */
 const MAX_QUERY_TOKENS = 5_000
-
-/**
- * How long a connection may stay without a request (as fastify has it), and how long a request may take to come: who
- * sends one byte at a time holds a connection for no longer than this.
- */
-const SERVER_TIMES = {
-  keepAliveTimeout: 72_000,
-  headersTimeout: 10_000,
-  requestTimeout: 300_000,
-  connectionsCheckingInterval: 2_000,
-}
 
 const SUPERGRAPH = fileURLToPath(new URL('supergraph.graphql', import.meta.url))
 
@@ -106,7 +97,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     forceCloseConnections: 'idle',
     serverFactory: (handler) =>
       createServer(SERVER_TIMES, (request, response) =>
-        config.face === 'lean' && isLean(request) ? lean(request, response) : handler(request, response),
+        config.face === 'lean' && isGraphqlPost(request) ? lean(request, response) : handler(request, response),
       ),
   })
   answerFaultsAsGraphql(app, log)

@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.ts'
+import type { JsonObject } from '#platform/execution/json.ts'
 
 /** An error of a subgraph on its way to the client; `extensions.serviceName` says whose. Not yet masked. */
 export type Fault = { message: string; path?: (string | number)[]; extensions: JsonObject & { serviceName: string } }

@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto'
-import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, OperationTypeNode, print } from 'graphql'
-import { LRUCache } from 'lru-cache'
+import { type DocumentNode, type GraphQLError, type OperationTypeNode, print } from 'graphql'
 import { AppError } from '#platform/errors.ts'
+import { fragmentsOf } from '#platform/execution/conditions.ts'
+import { isObject, type JsonObject } from '#platform/execution/json.ts'
+import { Operations } from '#platform/execution/operations.ts'
+import { selectOperation } from '#platform/execution/selectOperation.ts'
+import { compileVariables } from '#platform/execution/variables.ts'
+import { makeVariants } from '#platform/execution/variants.ts'
 import { hideAliases, makePathReader } from './aliases.ts'
 import { type CachePolicy, cachePolicyOf } from './cachePolicy.ts'
-import { decideConditions, findConditionVariables, fragmentsOf, withoutEmptySelections } from './conditions.ts'
+import { withoutEmptySelections } from './emptySelections.ts'
 import type { Execution, Fault, Fetcher, Step } from './execution.ts'
 import { compileIntrospection } from './introspection.ts'
-import { isObject, type JsonObject } from './json.ts'
 import { compilePlan } from './plan/planSteps.ts'
+import { reserveNames } from './reservedNames.ts'
 import type { ValueWriter } from './shape/leaves.ts'
 import { compileShape } from './shape/shape.ts'
 import type { Supergraph } from './supergraph.ts'
-import { compileVariables } from './variables.ts'
 
 /** What a run comes to: `data` is JSON text, null where the root itself was nulled. */
 export type Outcome =
@@ -33,8 +37,19 @@ export type Operation<Context> = {
 
 export type OperationSetup<Context> = { supergraph: Supergraph; fetchers: ReadonlyMap<string, Fetcher<Context>> }
 
-/** So many combinations of conditions stay compiled; beyond, the oldest is made anew. */
-const KEPT_VARIANTS = 64
+/** The operations over a supergraph; documents of more than `maxTokens` are not parsed to their end. */
+export function openOperations<Context>({
+  maxTokens,
+  ...setup
+}: OperationSetup<Context> & { maxTokens: number }): Operations<Operation<Context>> {
+  const { apiSchema, reservedNames } = setup.supergraph
+  return new Operations({
+    schema: apiSchema,
+    rules: [reserveNames(reservedNames)],
+    maxTokens,
+    compile: (document, operationName) => compileOperation(document, operationName, setup),
+  })
+}
 
 /**
  * Compiles one operation of a valid document. Where variables decide what is asked (@skip, @include), each combination is
@@ -42,7 +57,7 @@ const KEPT_VARIANTS = 64
  * condition and what always is.
  * @throws GraphQLError with a code of Apollo's if the operation is not there, or may not be run; AppError LIMIT_REACHED
  */
-export function compileOperation<Context>(
+function compileOperation<Context>(
   document: DocumentNode,
   operationName: string | undefined,
   setup: OperationSetup<Context>,
@@ -50,7 +65,7 @@ export function compileOperation<Context>(
   const node = selectOperation(document, operationName)
   const { apiSchema, cacheHints } = setup.supergraph
   const readVariables = compileVariables(apiSchema, node)
-  const variantFor = makeVariants(document, node, setup)
+  const variantFor = makeVariants(document, node, (decided) => compileVariant(decided, node.name?.value, setup))
   let id: string | undefined
   return {
     get id() {
@@ -84,27 +99,6 @@ type Variant<Context> = {
   readPath: (path: (string | number)[]) => (string | number)[]
 }
 
-function makeVariants<Context>(
-  document: DocumentNode,
-  node: OperationDefinitionNode,
-  setup: OperationSetup<Context>,
-): (variables: JsonObject) => Variant<Context> {
-  const conditions = findConditionVariables(node.selectionSet, fragmentsOf(document))
-  const compile = (variables: JsonObject) =>
-    compileVariant(decideConditions(document, variables), node.name?.value, setup)
-  if (conditions.length === 0) {
-    const only = compile({})
-    return () => only
-  }
-  const variants = new LRUCache<string, Variant<Context>>({ max: KEPT_VARIANTS })
-  return (variables) => {
-    const key = conditions.map((name) => (variables[name] === true ? '1' : '0')).join('')
-    const variant = variants.get(key) ?? compile(variables)
-    variants.set(key, variant)
-    return variant
-  }
-}
-
 function compileVariant<Context>(
   document: DocumentNode,
   operationName: string | undefined,
@@ -128,20 +122,6 @@ function compileVariant<Context>(
     shape: compileShape({ schema, fragments: fragmentsOf(document), renamed }, root, node.selectionSet),
     readPath: renamed.size > 0 ? makePathReader(renamed) : (path) => path,
   }
-}
-
-function selectOperation(document: DocumentNode, operationName: string | undefined): OperationDefinitionNode {
-  const operations = document.definitions.filter(
-    (node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION,
-  )
-  const named = operationName ? operations.filter((node) => node.name?.value === operationName) : operations
-  const [operation, another] = named
-  const refuse = (message: string) =>
-    new GraphQLError(message, { extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } })
-  if (!operation) throw refuse(operationName ? `Unknown operation named "${operationName}".` : 'There is no operation.')
-  if (another) throw refuse('Must provide operation name if query contains multiple operations.')
-  if (operation.operation === OperationTypeNode.SUBSCRIPTION) throw refuse('Subscriptions are not served here.')
-  return operation
 }
 
 /** How the planner says that an operation is too much for it. Whatever else it throws is a fault of its own. */

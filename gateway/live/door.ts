@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createHandler, type OperationResult } from 'graphql-sse'
 import { AppError } from '#platform/errors.ts'
-import { readGraphqlRequest } from '../pipeline/graphqlRequest.ts'
+import { readGraphqlRequest } from '#platform/http/graphqlRequest.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
 import { requestIdOf } from '../pipeline/requestId.ts'
 import type { PersistedQueries } from '../registry/persistedQueries.ts'

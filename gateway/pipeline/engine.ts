@@ -1,12 +1,13 @@
 import type { DocumentNode, GraphQLSchema } from 'graphql'
+import type { Operations } from '#platform/execution/operations.ts'
 import { addLiveSchema } from '#platform/graph/liveSchema.ts'
-import { Operations } from '../execution/operations.ts'
+import { type Operation, openOperations } from '../execution/operation.ts'
 import { readSupergraph, type Supergraph } from '../execution/supergraph.ts'
 import type { GatewayContext } from '../tiers/context.ts'
 import type { TierClient } from '../tiers/tierClient.ts'
 
 /** What is run of one supergraph. A request keeps to the one it began with. */
-export type Graph = { supergraph: Supergraph; operations: Operations<GatewayContext> }
+export type Graph = { supergraph: Supergraph; operations: Operations<Operation<GatewayContext>> }
 
 type Options = { tiers: ReadonlyMap<string, TierClient>; maxTokens: number }
 type Listener = (graph: Graph) => void
@@ -47,7 +48,7 @@ export class Engine {
     const unknown = supergraph.subgraphs.filter((name) => !tiers.has(name))
     if (unknown.length > 0) throw new Error(`there is nobody to ask for the subgraphs ${unknown.join(', ')}`)
     const fetchers = new Map([...tiers].map(([name, tier]) => [name, tier.fetch]))
-    return { supergraph, operations: new Operations({ supergraph, fetchers, maxTokens }) }
+    return { supergraph, operations: openOperations({ supergraph, fetchers, maxTokens }) }
   }
 }
 

@@ -1,17 +1,17 @@
 import type { DocumentNode, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { AppError } from '#platform/errors.ts'
+import type { Found } from '#platform/execution/operations.ts'
+import type { GraphqlRequest } from '#platform/http/graphqlRequest.ts'
 import type { Log } from '#platform/log.ts'
 import { isUnforeseen } from '#platform/subgraph/errorFormatter.ts'
 import type { TokenVerifier } from '../clientToken.ts'
 import { formatGatewayError, withoutRepeats } from '../errors.ts'
-import type { Outcome } from '../execution/operation.ts'
-import type { Found } from '../execution/operations.ts'
+import type { Operation, Outcome } from '../execution/operation.ts'
 import type { Rate, RateHeaders, Rates } from '../limits/rates.ts'
 import type { PersistedQueries } from '../registry/persistedQueries.ts'
 import type { RunOperation } from '../sharing/sharedAnswers.ts'
 import { type GatewayContext, makeContext } from '../tiers/context.ts'
 import type { Admission, Engine } from './engine.ts'
-import type { GraphqlRequest } from './graphqlRequest.ts'
 
 export type PipelineOptions = {
   engine: Engine
@@ -74,7 +74,7 @@ export class Pipeline {
     return outcome
   }
 
-  #find(request: GraphqlRequest | ParsedRequest, context: GatewayContext): Found<GatewayContext> {
+  #find(request: GraphqlRequest | ParsedRequest, context: GatewayContext): Found<Operation<GatewayContext>> {
     const { engine, admit, persisted } = this.#options
     const { supergraph, operations } = engine.graph
     const { operationName, variables } = request

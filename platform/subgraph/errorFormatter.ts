@@ -1,6 +1,7 @@
 import { unwrapResolverError } from '@apollo/server/errors'
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import { AppError, type ErrorCode } from '#platform/errors.ts'
+import type { Log } from '#platform/log.ts'
 
 /** Apollo's codes for what a client wrote wrong; their messages quote the client, nothing of ours. */
 const CLIENT_FAULTS: Record<string, ErrorCode> = {
@@ -51,6 +52,12 @@ export function isUnforeseen(thrown: unknown): boolean {
   const cause = unwrapResolverError(thrown)
   if (cause instanceof AppError) return cause.code === 'INTERNAL'
   return clientFault(codeOf(thrown)) === undefined && !isArgumentFault(cause) && !isUnstorableText(cause)
+}
+
+/** A fault of ours goes to the log, with its stack. */
+export function logUnforeseen(error: GraphQLError, log: Log, operationName: string | null | undefined): void {
+  if (!isUnforeseen(error)) return
+  log.error({ err: error.originalError ?? error, path: error.path, operationName }, 'unforeseen error')
 }
 
 function describe(formatted: GraphQLFormattedError, cause: unknown) {

@@ -1,20 +1,17 @@
-import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
-import {
-  ApolloServerPluginCacheControlDisabled,
-  ApolloServerPluginInlineTraceDisabled,
-  ApolloServerPluginLandingPageDisabled,
-} from '@apollo/server/plugin/disabled'
+import { createServer, type IncomingMessage } from 'node:http'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { CALLER_HEADER, type Caller, type CallerKeys, verifyCaller } from '#platform/caller/caller.ts'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { addHealthRoutes, type ReadyCheck } from '#platform/health.ts'
+import { isGraphqlPost } from '#platform/http/graphqlListener.ts'
+import { SERVER_TIMES } from '#platform/http/serverTimes.ts'
 import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { type Log, logForCaller, makeLog } from '#platform/log.ts'
 import { type Metrics, makeMetrics, observeRequests } from '#platform/metrics.ts'
-import { formatError, isUnforeseen } from './errorFormatter.ts'
-import { answerJsonWith200 } from './jsonStatus.ts'
+import { startApolloFace } from './apolloFace.ts'
+import { makeLeanFace } from './leanFace.ts'
 import { buildTierSchema, type ResolverMap } from './schema.ts'
 
 /** What every resolver gets; a tier's own Context adds its database client, loaders and services. */
@@ -50,58 +47,41 @@ export async function buildSubgraph<Context extends SubgraphContext>(
 ): Promise<Subgraph> {
   const { tier, callerKeys, makeContext, bodyLimit = 1024 * 1024, log = makeLog(tier) } = options
   const metrics = makeMetrics(tier)
-  const apollo = new ApolloServer<Context>({
-    schema: buildTierSchema(options.schemaPath, options.resolvers),
-    formatError,
-    includeStacktraceInErrorResponses: false,
-    introspection: true,
-    stopOnTerminationSignals: false,
-    plugins: [
-      // What may be kept is the gateway's to know, from the schema.
-      ApolloServerPluginCacheControlDisabled(),
-      ApolloServerPluginInlineTraceDisabled(),
-      ApolloServerPluginLandingPageDisabled(),
-      answerJsonWith200(),
-      logUnforeseenErrors(),
-    ],
-  })
-  await apollo.start()
-
-  const callers = new WeakMap<FastifyRequest, Caller>()
-  const callerOf = (request: FastifyRequest): Caller => {
-    const caller = callers.get(request)
-    if (!caller) throw new Error('a request reached GraphQL without its caller')
-    return caller
+  const schema = buildTierSchema(options.schemaPath, options.resolvers)
+  const callerOf = ({ headers }: IncomingMessage): Caller => {
+    const header = headers[CALLER_HEADER]
+    return verifyCaller(typeof header === 'string' ? header : undefined, callerKeys, tier)
   }
-  const answer = fastifyApolloHandler(apollo, {
-    context: async (request) => {
-      const caller = callerOf(request)
-      return makeContext({ caller, requestId: caller.requestId, log: logForCaller(log, caller) })
-    },
-  })
+  const contextOf = (caller: Caller) =>
+    makeContext({ caller, requestId: caller.requestId, log: logForCaller(log, caller) })
 
-  const app = fastify({ logger: false, bodyLimit, forceCloseConnections: 'idle' })
+  let isClosing = false
+  const lean = makeLeanFace({
+    ...{ schema, contextOf, maxRequestBytes: bodyLimit, metrics, log },
+    identify(request, response) {
+      const caller = callerOf(request)
+      response.setHeader('x-request-id', caller.requestId)
+      return caller
+    },
+    isClosing: () => isClosing,
+  })
+  const app = fastify({
+    logger: false,
+    bodyLimit,
+    forceCloseConnections: 'idle',
+    serverFactory: (handler) =>
+      createServer(SERVER_TIMES, (request, response) =>
+        isGraphqlPost(request) && !isTraced(request) ? lean(request, response) : handler(request, response),
+      ),
+  })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
   addHealthRoutes(app, { ready: options.ready, metrics, log })
-  app.route({
-    method: ['GET', 'POST'],
-    url: '/graphql',
-    // Before the body is read: a stranger must not make us hold 40 MiB.
-    onRequest: async (request, reply) => {
-      const header = request.headers[CALLER_HEADER]
-      const caller = verifyCaller(typeof header === 'string' ? header : undefined, callerKeys, tier)
-      callers.set(request, caller)
-      reply.header('x-request-id', caller.requestId)
-    },
-    handler: async function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
-      const { tenantId } = callerOf(request)
-      const work = async () => answer.call(this, request, reply)
-      return tenantId ? runAsTenant(tenantId, work) : work()
-    },
-  })
+  const apollo = await startApolloFace(schema)
+  addApolloRoute(app, apollo, { callerOf, contextOf })
 
   const close = async () => {
+    isClosing = true
     await app.close()
     await apollo.stop()
     await options.close?.()
@@ -109,20 +89,42 @@ export async function buildSubgraph<Context extends SubgraphContext>(
   return { tier, app, log, metrics, close }
 }
 
-function logUnforeseenErrors<Context extends SubgraphContext>(): ApolloServerPlugin<Context> {
-  return {
-    async requestDidStart() {
-      return {
-        async didEncounterErrors({ errors, contextValue, operationName }) {
-          for (const error of errors) {
-            if (!isUnforeseen(error)) continue
-            contextValue.log.error(
-              { err: error.originalError ?? error, path: error.path, operationName },
-              'unforeseen error',
-            )
-          }
-        },
-      }
-    },
+/** Whether the gateway wants to know how long each resolver took. */
+function isTraced({ headers }: IncomingMessage): boolean {
+  return headers['apollo-federation-include-trace'] !== undefined
+}
+
+type Answering = {
+  callerOf: (request: IncomingMessage) => Caller
+  contextOf: (caller: Caller) => SubgraphContext | Promise<SubgraphContext>
+}
+
+/** What the lean face leaves over. */
+function addApolloRoute(
+  app: FastifyInstance,
+  apollo: Awaited<ReturnType<typeof startApolloFace>>,
+  { callerOf, contextOf }: Answering,
+): void {
+  const callers = new WeakMap<FastifyRequest, Caller>()
+  const knownCaller = (request: FastifyRequest): Caller => {
+    const caller = callers.get(request)
+    if (!caller) throw new Error('a request reached GraphQL without its caller')
+    return caller
   }
+  const answer = fastifyApolloHandler(apollo, { context: async (request) => contextOf(knownCaller(request)) })
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/graphql',
+    // Before the body is read: a stranger must not make us hold 40 MiB.
+    onRequest: async (request, reply) => {
+      const caller = callerOf(request.raw)
+      callers.set(request, caller)
+      reply.header('x-request-id', caller.requestId)
+    },
+    handler: async function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
+      const { tenantId } = knownCaller(request)
+      const work = async () => answer.call(this, request, reply)
+      return tenantId ? runAsTenant(tenantId, work) : work()
+    },
+  })
 }

@@ -1,5 +1,5 @@
+import { isObject } from '#platform/execution/json.ts'
 import type { Fault } from '../execution.ts'
-import { isObject } from '../json.ts'
 
 type Path = (string | number)[]
 

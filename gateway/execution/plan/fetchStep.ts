@@ -1,6 +1,6 @@
 import type { FetchNode } from '@apollo/query-planner'
+import { isObject, type JsonObject, readOwn } from '#platform/execution/json.ts'
 import type { Execution, Fetcher, Step } from '../execution.ts'
-import { isObject, type JsonObject, readOwn } from '../json.ts'
 import type { TypeTest } from '../typeTests.ts'
 import { readFaults } from './faults.ts'
 import { mergeInto } from './merge.ts'

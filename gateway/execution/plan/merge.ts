@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json.ts'
+import { isObject, type JsonObject } from '#platform/execution/json.ts'
 
 /**
  * Merges what one fetch brought into what there is: objects by key, lists of one length by index, all else replaces.

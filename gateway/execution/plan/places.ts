@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, readOwn } from '../json.ts'
+import { isObject, type JsonObject, readOwn } from '#platform/execution/json.ts'
 
 /** A path within the data: keys, and `@` for every element of a list. */
 export type PlanPath = readonly string[]

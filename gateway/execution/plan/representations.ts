@@ -1,5 +1,5 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner'
-import { isObject, type JsonObject, quote, readOwn } from '../json.ts'
+import { isObject, type JsonObject, quote, readOwn } from '#platform/execution/json.ts'
 import type { StandingField } from '../requires/settle.ts'
 import type { TypeTest } from '../typeTests.ts'
 import { mergeInto } from './merge.ts'

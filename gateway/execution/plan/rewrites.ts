@@ -1,5 +1,5 @@
 import type { FetchDataRewrite } from '@apollo/query-planner'
-import { isObject, type JsonObject, readOwn } from '../json.ts'
+import { isObject, type JsonObject, readOwn } from '#platform/execution/json.ts'
 import type { TypeTest } from '../typeTests.ts'
 
 /** Changes an object in place. */

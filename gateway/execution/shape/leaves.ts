@@ -1,5 +1,5 @@
 import { type GraphQLEnumType, type GraphQLLeafType, isEnumType } from 'graphql'
-import { quote } from '../json.ts'
+import { quote } from '#platform/execution/json.ts'
 
 /** A value as JSON text; null for GraphQL's null, also where the value is not one of the type. */
 export type ValueWriter = (value: unknown) => string | null

@@ -1,6 +1,5 @@
 import {
   type GraphQLCompositeType,
-  type GraphQLField,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
@@ -9,20 +8,13 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
-  Kind,
-  SchemaMetaFieldDef,
   type SelectionSetNode,
-  TypeMetaFieldDef,
-  TypeNameMetaFieldDef,
 } from 'graphql'
-import type { Fragments } from '../conditions.ts'
-import { isInherited, isObject, type JsonObject, readOwn } from '../json.ts'
+import { collectFields, innerSelections, type SelectionSource } from '#platform/execution/collectFields.ts'
+import { isInherited, isObject, type JsonObject, readOwn } from '#platform/execution/json.ts'
 import { leafWriter, type ValueWriter } from './leaves.ts'
 
-/** Where the selections of an operation come from, its @skip and @include carried out. */
-export type ShapeSource = {
-  schema: GraphQLSchema
-  fragments: Fragments
+export type ShapeSource = SelectionSource & {
   /** Aliases that have another name in the data. */
   renamed: ReadonlyMap<string, string>
 }
@@ -101,72 +93,25 @@ function runtimeType(
   return 'getFields' in type && schema.isSubType(declared, type) ? type : undefined
 }
 
-type Occurrences = {
-  fieldName: string
-  source: string
-  definition: GraphQLField<unknown, unknown>
-  inner: SelectionSetNode[]
-}
-
 function compileFields(
   source: ShapeSource,
   type: GraphQLCompositeType,
   selectionSets: readonly SelectionSetNode[],
 ): Field[] {
-  const collected = new Map<string, Occurrences>()
-  for (const set of selectionSets) collect(source, type, set, collected)
-  return [...collected].map(([key, { fieldName, source: dataKey, definition, inner }], index) => ({
-    key: dataKey,
-    prefix: `${index > 0 ? ',' : ''}${JSON.stringify(key)}:`,
-    write: fieldName === '__typename' ? nameWriter(type) : compileValue(source, definition.type, inner),
-    isRequired: isNonNullType(definition.type),
-    isInherited: isInherited(dataKey),
-  }))
-}
-
-/** Adds what is selected of a type, by response name. */
-function collect(
-  source: ShapeSource,
-  type: GraphQLCompositeType,
-  { selections }: SelectionSetNode,
-  collected: Map<string, Occurrences>,
-): void {
-  for (const selection of selections) {
-    if (selection.kind === Kind.FIELD) {
-      const fieldName = selection.name.value
-      const key = selection.alias?.value ?? fieldName
-      const known = collected.get(key)
-      const definition = known?.definition ?? findField(type, fieldName)
-      if (!definition) continue
-      if (!known)
-        collected.set(key, {
-          fieldName,
-          source: key === fieldName ? key : (source.renamed.get(key) ?? key),
-          definition,
-          inner: [],
-        })
-      if (selection.selectionSet) collected.get(key)?.inner.push(selection.selectionSet)
-      continue
+  return [...collectFields(source, type, selectionSets)].map(([key, field], index) => {
+    const { definition } = field
+    const dataKey = key === definition.name ? key : (source.renamed.get(key) ?? key)
+    return {
+      key: dataKey,
+      prefix: `${index > 0 ? ',' : ''}${JSON.stringify(key)}:`,
+      write:
+        definition.name === '__typename'
+          ? nameWriter(type)
+          : compileValue(source, definition.type, innerSelections(field)),
+      isRequired: isNonNullType(definition.type),
+      isInherited: isInherited(dataKey),
     }
-    const fragment = selection.kind === Kind.FRAGMENT_SPREAD ? source.fragments.get(selection.name.value) : selection
-    if (!fragment) continue
-    const condition = fragment.typeCondition && source.schema.getType(fragment.typeCondition.name.value)
-    if (!condition || condition === type || isAnyOf(source.schema, condition, type)) {
-      collect(source, type, fragment.selectionSet, collected)
-    }
-  }
-}
-
-const META_FIELDS: ReadonlyMap<string, GraphQLField<unknown, unknown>> = new Map(
-  [TypeNameMetaFieldDef, SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]),
-)
-
-function findField(type: GraphQLCompositeType, name: string): GraphQLField<unknown, unknown> | undefined {
-  return META_FIELDS.get(name) ?? ('getFields' in type ? type.getFields()[name] : undefined)
-}
-
-function isAnyOf(schema: GraphQLSchema, condition: unknown, type: GraphQLCompositeType): boolean {
-  return isAbstractType(condition) && 'getFields' in type && schema.isSubType(condition, type)
+  })
 }
 
 /** The name of an interface is nobody's `__typename`: an object that no subgraph could name is null. */

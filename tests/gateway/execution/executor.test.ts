@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { GraphQLError } from 'graphql'
 import type { Fetcher } from '../../../gateway/execution/execution.ts'
-import { Operations } from '../../../gateway/execution/operations.ts'
+import { openOperations } from '../../../gateway/execution/operation.ts'
 import { readSupergraph } from '../../../gateway/execution/supergraph.ts'
 import { startOwnGateway } from './ownGateway.ts'
 import { depot } from './worlds/depot.ts'
@@ -32,7 +32,7 @@ function startTold(world: World, answers: Record<string, unknown>) {
       },
     ]),
   )
-  const operations = new Operations<undefined>({
+  const operations = openOperations<undefined>({
     supergraph: readSupergraph(world.supergraphSdl),
     fetchers,
     maxTokens: 999,
@@ -198,7 +198,7 @@ test('mutations run one after another, in the order they are written', async () 
       },
     ]),
   )
-  const found = new Operations<undefined>({ supergraph, fetchers, maxTokens: 999 }).findByText(
+  const found = openOperations<undefined>({ supergraph, fetchers, maxTokens: 999 }).findByText(
     'mutation { greet { text } reset again: greet(name: "x") { text } }',
     undefined,
   )

@@ -1,5 +1,6 @@
+import type { Operations } from '#platform/execution/operations.ts'
 import type { Fetcher } from '../../../gateway/execution/execution.ts'
-import { Operations } from '../../../gateway/execution/operations.ts'
+import { type Operation, openOperations } from '../../../gateway/execution/operation.ts'
 import { readSupergraph } from '../../../gateway/execution/supergraph.ts'
 import type { Gateway } from './stockGateway.ts'
 import type { Faults, World } from './worlds/world.ts'
@@ -7,7 +8,7 @@ import type { Faults, World } from './worlds/world.ts'
 type Context = { faults: Faults }
 
 /** Our executor over a world. */
-export function startOwnGateway(world: World): Gateway & { operations: Operations<Context> } {
+export function startOwnGateway(world: World): Gateway & { operations: Operations<Operation<Context>> } {
   const supergraph = readSupergraph(world.supergraphSdl)
   const fetchers = new Map(
     world.subgraphs.map((name): [string, Fetcher<Context>] => [
@@ -15,7 +16,7 @@ export function startOwnGateway(world: World): Gateway & { operations: Operation
       async (body, { faults }) => world.ask(name, JSON.parse(body), faults),
     ]),
   )
-  const operations = new Operations<Context>({ supergraph, fetchers, maxTokens: 5_000 })
+  const operations = openOperations<Context>({ supergraph, fetchers, maxTokens: 5_000 })
   const run: Gateway = async ({ query, variables, operationName }, faults = () => undefined) => {
     const found = operations.findByText(query, operationName)
     if ('errors' in found) return { data: null, errors: found.errors.map(({ message, path }) => ({ message, path })) }

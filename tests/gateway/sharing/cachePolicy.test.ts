@@ -1,7 +1,7 @@
 import { composeServices } from '@apollo/composition'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'graphql'
-import { Operations } from '../../../gateway/execution/operations.ts'
+import { openOperations } from '../../../gateway/execution/operation.ts'
 import { readSupergraph } from '../../../gateway/execution/supergraph.ts'
 
 const HEAD = `extend schema
@@ -39,7 +39,7 @@ const composed = composeServices(
 )
 if (composed.errors) throw composed.errors[0]
 const fetchers = new Map(['books', 'prices'].map((name) => [name, async () => ({})]))
-const operations = new Operations({ supergraph: readSupergraph(composed.supergraphSdl), fetchers, maxTokens: 1_000 })
+const operations = openOperations({ supergraph: readSupergraph(composed.supergraphSdl), fetchers, maxTokens: 1_000 })
 
 function policyOf(query: string, operationName?: string) {
   const found = operations.findByText(query, operationName)

@@ -1,5 +1,5 @@
 import { AppError } from '#platform/errors.ts'
-import { isObject, type JsonObject } from '../execution/json.ts'
+import { isObject, type JsonObject } from '#platform/execution/json.ts'
 
 /** What a client asks: a document by its text, by the text's hash (64 hex digits), or by both. */
 export type GraphqlRequest = {

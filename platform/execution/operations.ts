@@ -1,7 +1,13 @@
-import { type DocumentNode, GraphQLError, parse, specifiedRules, type ValidationRule, validate } from 'graphql'
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  parse,
+  specifiedRules,
+  type ValidationRule,
+  validate,
+} from 'graphql'
 import { LRUCache } from 'lru-cache'
-import { compileOperation, type Operation, type OperationSetup } from './operation.ts'
-import { reserveNames } from './reservedNames.ts'
 
 /**
  * Looks at what is asked, each time: when it is new, after parsing and before anything whose cost grows with what was
@@ -9,13 +15,19 @@ import { reserveNames } from './reservedNames.ts'
  */
 export type DocumentCheck = (document: DocumentNode) => void
 
-export type OperationsOptions<Context> = OperationSetup<Context> & {
+export type OperationsOptions<Operation> = {
+  /** What documents are validated against. */
+  schema: GraphQLSchema
+  /** Rules of our own, besides the specification's. */
+  rules?: readonly ValidationRule[]
   /** Documents of more tokens are not parsed to their end. */
-  maxTokens: number
+  maxTokens?: number
+  /** Makes of a valid document what can be run. @throws GraphQLError if that may not be run */
+  compile: (document: DocumentNode, operationName: string | undefined) => Operation
 }
 
 /** Either an operation that can be run, or why there is none. */
-export type Found<Context> = { operation: Operation<Context> } | { errors: readonly GraphQLError[] }
+export type Found<Operation> = { operation: Operation } | { errors: readonly GraphQLError[] }
 
 /** How many operations stay compiled, and how much text they may have in all; characters. */
 const MAX_OPERATIONS = 2_000
@@ -23,24 +35,24 @@ const MAX_TEXT = 32 * 1024 * 1024
 
 const NAME = /^\w*$/
 
-/** The operations of one supergraph, each compiled when it is first asked for and then kept. */
-export class Operations<Context> {
-  private readonly options: OperationsOptions<Context>
+/** The operations of one schema, each compiled when it is first asked for and then kept. */
+export class Operations<Operation extends { document: DocumentNode }> {
+  private readonly options: OperationsOptions<Operation>
   private readonly rules: readonly ValidationRule[]
-  private readonly byText = new LRUCache<string, { operation: Operation<Context> }>({
+  private readonly byText = new LRUCache<string, { operation: Operation }>({
     max: MAX_OPERATIONS,
     maxSize: MAX_TEXT,
     sizeCalculation: (_found, text) => text.length + 1,
   })
-  private readonly byDocument = new WeakMap<DocumentNode, Map<string, Found<Context>>>()
+  private readonly byDocument = new WeakMap<DocumentNode, Map<string, Found<Operation>>>()
 
-  constructor(options: OperationsOptions<Context>) {
+  constructor(options: OperationsOptions<Operation>) {
     this.options = options
-    this.rules = [...specifiedRules, reserveNames(options.supergraph.reservedNames)]
+    this.rules = [...specifiedRules, ...(options.rules ?? [])]
   }
 
   /** The operation of a text as a client sent it. */
-  findByText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
+  findByText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Operation> {
     if (operationName !== undefined && !NAME.test(operationName)) return this.compileText(query, operationName, check)
     // No name holds a line break, so no text can pass for another.
     const key = `${operationName ?? ''}\n${query}`
@@ -56,31 +68,32 @@ export class Operations<Context> {
   }
 
   /** The operation of a document that someone else has parsed. */
-  findByDocument(document: DocumentNode, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
+  findByDocument(document: DocumentNode, operationName: string | undefined, check?: DocumentCheck): Found<Operation> {
     check?.(document)
-    const known = this.byDocument.get(document) ?? new Map<string, Found<Context>>()
+    const known = this.byDocument.get(document) ?? new Map<string, Found<Operation>>()
     this.byDocument.set(document, known)
     const found = known.get(operationName ?? '') ?? this.compileDocument(document, operationName)
     if ('operation' in found) known.set(operationName ?? '', found)
     return found
   }
 
-  private compileText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Context> {
+  private compileText(query: string, operationName: string | undefined, check?: DocumentCheck): Found<Operation> {
+    const { maxTokens } = this.options
     let document: DocumentNode
     try {
-      document = parse(query, { maxTokens: this.options.maxTokens })
+      document = parse(query, { maxTokens })
     } catch (error) {
       return { errors: [asParseError(error)] }
     }
     return this.findByDocument(document, operationName, check)
   }
 
-  private compileDocument(document: DocumentNode, operationName: string | undefined): Found<Context> {
-    const { supergraph } = this.options
-    const faults = validate(supergraph.apiSchema, document, this.rules, { maxErrors: 100, hideSuggestions: true })
+  private compileDocument(document: DocumentNode, operationName: string | undefined): Found<Operation> {
+    const { schema, compile } = this.options
+    const faults = validate(schema, document, this.rules, { maxErrors: 100, hideSuggestions: true })
     if (faults.length > 0) return { errors: faults.map((fault) => withCode(fault, 'GRAPHQL_VALIDATION_FAILED')) }
     try {
-      return { operation: compileOperation(document, operationName, this.options) }
+      return { operation: compile(document, operationName) }
     } catch (error) {
       if (error instanceof GraphQLError) return { errors: [error] }
       throw error
