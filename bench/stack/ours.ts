@@ -5,9 +5,9 @@ import { type DataDirLock, lockDataDir } from '#platform/local/dataDirLock.ts'
 import { loadDevKey } from '#platform/local/devKey.ts'
 import { localEnvironment } from '#platform/local/environment.ts'
 import { readLocalSettings } from '#platform/local/settings.ts'
-import { fromSource } from '../../cli/start/bundle.ts'
+import { bundle } from '../../cli/start/bundle.ts'
 import { type Databases, startDatabases } from '../../cli/start/databases.ts'
-import { serviceSpecs } from '../../cli/start/processes.ts'
+import { PROGRAMS, serviceSpecs } from '../../cli/start/processes.ts'
 import { type Service, startService } from '../../cli/start/service.ts'
 import type { Terminal } from '../../cli/start/terminal.ts'
 import { makeStartFolder } from '../../tests/support/localPlatform.ts'
@@ -64,7 +64,7 @@ export async function startOurs(atEnd: (stop: () => Promise<void>) => void) {
     dataDir,
     terminal: QUIET,
     lock: noteProcesses(await lock, pids),
-    runnable: fromSource,
+    runnable: await bundle(PROGRAMS),
     isUp: () => isUp,
   }
   databases = startDatabases({ ...around, port: ports.postgres, migrate: settings.migrate, env, onLost })
