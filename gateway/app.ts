@@ -70,7 +70,13 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     runOperation: answers.run,
     log,
   })
-  const apollo = await startApolloFace({ engine, pipeline, maxTokens: MAX_QUERY_TOKENS, log })
+  const apollo = await startApolloFace({
+    engine,
+    pipeline,
+    maxTokens: MAX_QUERY_TOKENS,
+    log,
+    reporting: config.reporting,
+  })
   const contexts = new WeakMap<FastifyRequest, GatewayContext>()
   const answer = fastifyApolloHandler(apollo, {
     context: async (request): Promise<GatewayContext> => {

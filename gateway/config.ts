@@ -26,6 +26,10 @@ export const gatewayConfig = z
     MAX_TIER_ANSWER_BYTES: positiveInteger.default(64 * MIB),
     /** What answers POST /graphql: `lean` is ours alone, `apollo` is Apollo Server over the same pipeline, for its plugins. */
     GATEWAY_FACE: z.enum(['lean', 'apollo']).default('lean'),
+    /** A graph of Apollo Studio that requests are reported to, and where its reports are taken if not at Apollo. */
+    APOLLO_KEY: z.string().min(1).optional(),
+    APOLLO_GRAPH_REF: z.string().min(1).optional(),
+    APOLLO_USAGE_REPORTING_INGRESS_URL: httpUrl.optional(),
     /** Room for a 25 MiB mail in base64. */
     MAX_REQUEST_BYTES: positiveInteger.default(40 * MIB),
     /** Origins whose pages may ask from a browser, comma-separated, or *. */
@@ -64,6 +68,14 @@ export const gatewayConfig = z
     ...outgoingEdgeSettings('gateway', TIERS),
   })
   .refine((read) => Boolean(read.JWKS_FILE) !== Boolean(read.JWKS_URL), 'set either JWKS_FILE or JWKS_URL')
+  .refine(
+    (read) => Boolean(read.APOLLO_KEY) === Boolean(read.APOLLO_GRAPH_REF),
+    'APOLLO_KEY and APOLLO_GRAPH_REF belong together',
+  )
+  .refine(
+    (read) => !read.APOLLO_KEY || read.GATEWAY_FACE === 'apollo',
+    'usage is reported by Apollo Server: with APOLLO_KEY, set GATEWAY_FACE=apollo',
+  )
   .transform((read) => ({
     host: read.HOST,
     port: read.GATEWAY_PORT,
@@ -72,6 +84,10 @@ export const gatewayConfig = z
     tierTimeoutMs: read.TIER_TIMEOUT_MS,
     maxAnswerBytes: read.MAX_TIER_ANSWER_BYTES,
     face: read.GATEWAY_FACE,
+    reporting:
+      read.APOLLO_KEY && read.APOLLO_GRAPH_REF
+        ? { key: read.APOLLO_KEY, graphRef: read.APOLLO_GRAPH_REF, endpoint: read.APOLLO_USAGE_REPORTING_INGRESS_URL }
+        : undefined,
     maxRequestBytes: read.MAX_REQUEST_BYTES,
     corsOrigins: read.CORS_ORIGINS,
     trustedProxies: read.TRUSTED_PROXIES,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { QueryPlan } from '@apollo/query-planner'
 import { type DocumentNode, type GraphQLError, type OperationTypeNode, print } from 'graphql'
 import { AppError } from '#platform/errors.ts'
 import { fragmentsOf } from '#platform/execution/conditions.ts'
@@ -18,9 +19,9 @@ import type { ValueWriter } from './shape/leaves.ts'
 import { compileShape } from './shape/shape.ts'
 import type { Supergraph } from './supergraph.ts'
 
-/** What a run comes to: `data` is JSON text, null where the root itself was nulled. */
+/** What a run comes to: `data` is JSON text, null where the root itself was nulled; `plan` is what was run for it. */
 export type Outcome =
-  | { data: string | null; faults: readonly Fault[] }
+  | { data: string | null; faults: readonly Fault[]; plan?: QueryPlan }
   /** Nothing was asked: the variables are wrong. */
   | { errors: readonly GraphQLError[] }
 
@@ -87,13 +88,14 @@ function compileOperation<Context>(
       const execution: Execution<Context> = { data, faults: [], given, variables: read.values, context }
       await variant.step(execution)
       for (const fault of execution.faults) if (fault.path) fault.path = variant.readPath(fault.path)
-      return { data: variant.shape(data), faults: execution.faults }
+      return { data: variant.shape(data), faults: execution.faults, plan: variant.plan }
     },
   }
 }
 
 /** An operation of which it is decided what is asked. */
 type Variant<Context> = {
+  plan: QueryPlan
   step: Step<Context>
   shape: ValueWriter
   readPath: (path: (string | number)[]) => (string | number)[]
@@ -113,6 +115,7 @@ function compileVariant<Context>(
   const fetch = compilePlan(plan, { fetchers, typeTest, isAbstract })
   const introspect = compileIntrospection<Context>(schema, selectOperation(plain, operationName), plain)
   return {
+    plan,
     step: introspect
       ? async (execution) => {
           await introspect(execution)

@@ -12,6 +12,7 @@ import { formatGatewayError, withoutRepeats } from '../errors.ts'
 import type { Outcome } from '../execution/operation.ts'
 import type { Engine } from '../pipeline/engine.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
+import { beginTraces, type ReportingTarget, reportTraces, reportUsage } from '../reporting/usageReporting.ts'
 import type { GatewayContext } from '../tiers/context.ts'
 
 type Gateway = NonNullable<ApolloServerOptionsWithGateway<GatewayContext>['gateway']>
@@ -22,6 +23,7 @@ export type ApolloFaceOptions = {
   pipeline: Pipeline
   maxTokens: number
   log: Log
+  reporting: ReportingTarget | undefined
   plugins?: readonly ApolloServerPlugin<GatewayContext>[]
 }
 
@@ -30,9 +32,10 @@ export type ApolloFaceOptions = {
  * planning and execution are the pipeline's.
  */
 export async function startApolloFace(options: ApolloFaceOptions): Promise<ApolloServer<GatewayContext>> {
-  const { engine, pipeline, maxTokens, log, plugins = [] } = options
+  const { engine, pipeline, maxTokens, log, reporting, plugins = [] } = options
   const apollo = new ApolloServer<GatewayContext>({
     gateway: makeGateway(engine, pipeline),
+    apollo: reporting && { key: reporting.key, graphRef: reporting.graphRef },
     logger: {
       debug: (message?: unknown) => log.debug(String(message)),
       info: (message?: unknown) => log.debug(String(message)),
@@ -54,6 +57,7 @@ export async function startApolloFace(options: ApolloFaceOptions): Promise<Apoll
       ApolloServerPluginLandingPageDisabled(),
       answerJsonWith200(),
       finishAnswers(),
+      reportUsage(reporting, engine.graph.supergraph.sdl),
       ...plugins,
     ],
   })
@@ -75,10 +79,14 @@ class ShapedData {
 }
 
 function makeGateway(engine: Engine, pipeline: Pipeline): Gateway {
-  const executor: Executor = async ({ request, document, context }) => {
+  const executor: Executor = async ({ request, document, context: given, metrics }) => {
     const { operationName, variables = {} } = request
+    const traces = beginTraces(metrics)
+    const context = Object.assign(given as GatewayContext, { traces })
     try {
-      return resultOf(await pipeline.run({ document, operationName, variables }, context as GatewayContext)) as never
+      const outcome = await pipeline.run({ document, operationName, variables }, context)
+      if (traces) reportTraces(metrics, traces, outcome)
+      return resultOf(outcome) as never
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       return { errors: [new GraphQLError(error.message, { originalError: error })] }

@@ -1,6 +1,7 @@
 import type { Caller } from '#platform/caller/caller.ts'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import { type Log, logForCaller } from '#platform/log.ts'
+import type { FetchTraces } from '../reporting/fetchTraces.ts'
 
 /** One client request on its way through the gateway. */
 export type GatewayContext = {
@@ -10,6 +11,8 @@ export type GatewayContext = {
   log: Log
   /** When the token that named the caller expires; milliseconds since 1970. */
   expiresAt: number
+  /** What its fetches tell of themselves, where that is reported. */
+  traces?: FetchTraces | undefined
 }
 
 export function makeContext(caller: Omit<Caller, 'from'>, log: Log, expiresAt: number): GatewayContext {

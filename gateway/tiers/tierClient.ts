@@ -4,6 +4,7 @@ import type { ServiceEdge } from '#platform/caller/edges.ts'
 import type { ErrorCode } from '#platform/errors.ts'
 import type { Log } from '#platform/log.ts'
 import type { Fetcher, SubgraphAnswer } from '../execution/execution.ts'
+import { TRACE_REQUEST } from '../reporting/fetchTraces.ts'
 import { Circuit, CircuitOpen } from './circuit.ts'
 import type { GatewayContext } from './context.ts'
 import { AnswerTooLarge, isConnectionLost, post, type TierAnswer, type TierLimits } from './post.ts'
@@ -46,10 +47,18 @@ export class TierClient {
     })
   }
 
-  readonly fetch: Fetcher<GatewayContext> = async (body, context, isRead) => {
-    const headers = { [CALLER_HEADER]: callerHeader(context, this.#edge), 'content-type': 'application/json' }
+  readonly fetch: Fetcher<GatewayContext> = async (body, context, node) => {
+    const headers = {
+      [CALLER_HEADER]: callerHeader(context, this.#edge),
+      'content-type': 'application/json',
+      ...(context.traces && TRACE_REQUEST),
+    }
+    const isRead = node.operationKind === 'query'
+    const endTrace = context.traces?.begin(node)
     try {
-      return this.#readAnswer(await this.#circuit.run(() => this.#post(headers, body, isRead)), context)
+      const answer = this.#readAnswer(await this.#circuit.run(() => this.#post(headers, body, isRead)), context)
+      endTrace?.(answer.extensions)
+      return answer
     } catch (error) {
       const tier = this.#edge.to
       if (error instanceof AnswerTooLarge) {

@@ -2,6 +2,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled'
 import { ApolloServerPluginInlineTrace } from '@apollo/server/plugin/inlineTrace'
 import type { GraphQLSchema } from 'graphql'
@@ -22,6 +23,8 @@ export async function startApolloFace(schema: GraphQLSchema): Promise<ApolloServ
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTrace(),
       ApolloServerPluginLandingPageDisabled(),
+      // It is the gateway that reports, whatever key is in the environment.
+      ApolloServerPluginUsageReportingDisabled(),
       answerJsonWith200(),
       logUnforeseenErrors(),
     ],

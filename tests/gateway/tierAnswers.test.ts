@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
+import type { FetchNode } from '@apollo/query-planner'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { verifyCaller } from '#platform/caller/caller.ts'
 import { makeLog } from '#platform/log.ts'
@@ -176,6 +177,7 @@ describe('what a tier is sent', () => {
       url: platform.tierUrl('oltp'),
     } as const
     const client = new TierClient(edge, { timeoutMs: 1_000, maxAnswerBytes: 1_000 }, makeLog('test', 'silent'))
+    const node = { kind: 'Fetch', serviceName: 'oltp', operationKind: 'query' } as FetchNode
     const requests = ['first', 'second'].map((requestId) => ({
       caller: { ...DEMO, requestId },
       signed: new Map(),
@@ -183,7 +185,7 @@ describe('what a tier is sent', () => {
       expiresAt: Date.now() + 60_000,
     }))
     for (const context of requests) {
-      for (let fetch = 0; fetch < 3; fetch += 1) await client.fetch('{"query":"{ a }"}', context, true)
+      for (let fetch = 0; fetch < 3; fetch += 1) await client.fetch('{"query":"{ a }"}', context, node)
     }
     await client.close()
     const headers = received.map((request) => request.headers['x-penguin-caller'])

@@ -31,11 +31,10 @@ function rootFetch<Context>(
   { fetch }: FetchSetup<Context>,
 ): Step<Context> {
   const writeVariables = compileVariableText(node)
-  const isRead = node.operationKind === 'query'
   return async (execution) => {
     const targets = gather(execution.data, path)
     if (targets.length === 0) return
-    const answer = await fetch(`${head}${writeVariables(execution.given)}}}`, execution.context, isRead)
+    const answer = await fetch(`${head}${writeVariables(execution.given)}}}`, execution.context, node)
     if (answer.errors) {
       const places = locate(execution.data, path)
       const placesOf = (inner: (string | number)[]) => places.map((place) => [...place, ...inner])
@@ -60,7 +59,7 @@ function entityFetch<Context>(
     if (batch.count === 0) return
     const variables = writeVariables(execution.given)
     const body = `${head}${variables}${variables && ','}"representations":[${batch.text}]}}`
-    const answer = await fetch(body, execution.context, true)
+    const answer = await fetch(body, execution.context, node)
     const entities = isObject(answer.data) ? answer.data._entities : undefined
     if (Array.isArray(entities) && entities.length === batch.count) {
       mergeEntities(batch, entities, { rewrite: rewriteOutput, isAbstract })
