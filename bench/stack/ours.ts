@@ -8,7 +8,7 @@ import { readLocalSettings } from '#platform/local/settings.ts'
 import { bundle } from '../../cli/start/bundle.ts'
 import { type Databases, startDatabases } from '../../cli/start/databases.ts'
 import { PROGRAMS, serviceSpecs } from '../../cli/start/processes.ts'
-import { type Service, startService } from '../../cli/start/service.ts'
+import { type Service, type ServiceSpec, startService } from '../../cli/start/service.ts'
 import type { Terminal } from '../../cli/start/terminal.ts'
 import { makeStartFolder } from '../../tests/support/localPlatform.ts'
 import type { Stack } from './rounds.ts'
@@ -71,7 +71,8 @@ export async function startOurs(atEnd: (stop: () => Promise<void>) => void) {
   await Promise.all(Object.values((await databases).migrated))
   if (isOver) throw new Error('stopped while it was starting')
   const specs = serviceSpecs(ports, settings, env).filter(({ name }) => name !== 'smtpDoor' && name !== 'sandbox')
-  for (const spec of specs) services.set(spec.name, startService(spec, around))
+  const start = (spec: ServiceSpec) => services.set(spec.name, startService(spec, around))
+  specs.forEach(start)
   await Promise.all([...services.values()].map((service) => service.begin()))
   isUp = true
   const pidOf = (name: string) => pids.get(name) as number
@@ -96,6 +97,19 @@ export async function startOurs(atEnd: (stop: () => Promise<void>) => void) {
     databaseUrl: (tier: Tier) => urlsOf('', settings[tier])(tier),
     systemUrl: (tier: Tier) => urlsOf('SYSTEM_', settings[tier])(tier),
     ownerUrl: (tier: Tier) => urlsOf('OWNER_', settings.migrate)(tier),
+    /** Ends a service between any two instructions, and leaves it dead. */
+    async kill(name: string) {
+      isUp = false
+      process.kill(pidOf(name), 'SIGKILL')
+      await services.get(name)?.stop()
+    },
+    /** Starts one that was killed, until it is ready. */
+    async revive(name: string) {
+      const spec = specs.find((one) => one.name === name)
+      if (!spec) throw new Error(`there is no service ${name}`)
+      start(spec)
+      await services.get(name)?.begin()
+    },
     /** Ends the worker: what it would go on counting would differ from one answer to the next. */
     async stopWorker() {
       // That there is none is what the queue would warn of from now on.

@@ -193,6 +193,14 @@ describe('an operation', () => {
   })
 })
 
+const REFERENCES = {
+  r: [
+    { __typename: 'Thing', id: '1' },
+    { __typename: 'Thing', id: '2' },
+  ],
+}
+const UNKNOWN = { r: [{ __typename: 'Nothing', id: '1' }] }
+
 describe('an error', () => {
   test.each([
     ['known', 'CONFLICT', 'already there'],
@@ -238,6 +246,36 @@ describe('an error', () => {
     expect(await post({ query: `{ tenant } #${'x'.repeat(10_000)}` })).toEqual([413, 'LIMIT_REACHED'])
     const elsewhere = await postGraphql(url.replace('graphql', 'nothing'), {}, {})
     expect([elsewhere.status, elsewhere.errors?.[0]?.extensions.code]).toEqual([404, 'NOT_FOUND'])
+  })
+})
+
+describe('a traced request, which GraphQL.js runs,', () => {
+  test.each([
+    ['values of every kind', '{ echo colours instant big(of: 9) tenant }', {}],
+    [
+      'entities',
+      'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Thing { id colour tenant } } }',
+      REFERENCES,
+    ],
+    ['errors', '{ a: fail(how: "known") b: fail(how: "sql") tenant }', {}],
+    ['an error that leaves no data', '{ tenant failHard(how: "known") }', {}],
+    ['an entity of no type', 'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }', UNKNOWN],
+    ['an operation that is refused', '{ nothing }', {}],
+    ['variables that are wrong', 'query ($at: DateTime) { instant(at: $at) }', { at: 'yesterday' }],
+    ['the schema', '{ _service { sdl } __schema { queryType { name } } }', {}],
+  ])('answers as every other does: %s', async (_what, query, variables) => {
+    const plain = await ask(query, variables)
+    const traced = await ask(query, variables, { ...header(), 'apollo-federation-include-trace': 'ftv1' })
+    const { ftv1, ...others } = (traced.extensions ?? {}) as { ftv1?: string }
+    expect(traced).toMatchObject({ status: plain.status, data: plain.data })
+    expect(traced.errors).toEqual(plain.errors)
+    expect([typeof ftv1, others]).toEqual(['string', {}])
+  })
+
+  test('is one by GET too', async () => {
+    const headers = { ...header(), 'apollo-require-preflight': 'true' }
+    const answer = await fetch(`${url}?query={tenant}`, { headers })
+    expect(await answer.json()).toEqual({ data: { tenant: DEMO.tenantId } })
   })
 })
 
