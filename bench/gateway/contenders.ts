@@ -9,6 +9,8 @@ export const CONTENDERS = {
   grafbase: { name: 'Grafbase, `grafbase dev`', isPeer: true },
   apollo: { name: 'ours, Apollo Server', isPeer: false },
   lean: { name: 'ours, node:http', isPeer: false },
+  /** No gateway: see relay.ts. */
+  relay: { name: 'nothing but node:http and undici', isPeer: false },
 } as const
 
 export type ContenderId = keyof typeof CONTENDERS
@@ -19,6 +21,11 @@ export function readContenders(only: string): ContenderId[] {
   const unknown = wanted.filter((id) => !Object.hasOwn(CONTENDERS, id))
   if (unknown.length > 0) throw new Error(`there is no contender ${unknown.join(', ')}`)
   return (Object.keys(CONTENDERS) as ContenderId[]).filter((id) => wanted.includes(id))
+}
+
+/** Whether a contender can answer what takes several subgraphs. */
+export function isGateway(id: ContenderId): boolean {
+  return id !== 'relay'
 }
 
 /** Asked once the peers are installed: npm has Grafbase for one kind of machine only. */

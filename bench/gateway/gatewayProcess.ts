@@ -11,6 +11,7 @@ const STARTS: Record<ContenderId, (start: Start) => Promise<Started>> = {
   grafbase: async (start) => (await import('./grafbase.ts')).startGrafbase(start),
   apollo: async (start) => (await import('./own.ts')).startOwn(start, 'apollo'),
   lean: async (start) => (await import('./own.ts')).startOwn(start, 'lean'),
+  relay: async (start) => (await import('./relay.ts')).startRelay(start),
 }
 
 // By `exit`, what was started is stopped and its files are removed.

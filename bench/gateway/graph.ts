@@ -106,6 +106,8 @@ export type Operation = {
   variables: (n: number) => Record<string, unknown>
   /** Requests to each gateway before anything is measured. */
   warmUp: number
+  /** Whether oltp answers it as it is. */
+  isOfOneSubgraph: boolean
 }
 
 /** Requests differ, so that no gateway answers one with another's answer; they recur, so that the stubs need not compute. */
@@ -117,6 +119,7 @@ export const OPERATIONS: readonly Operation[] = [
     query: 'query Small($id: ID!) { product(id: $id) { id name price } }',
     variables: (n) => ({ id: `p${n % VARIETY}` }),
     warmUp: 4_000,
+    isOfOneSubgraph: true,
   },
   {
     name: 'four fetches: ten products, thirty reviews, their authors, stock',
@@ -128,11 +131,13 @@ export const OPERATIONS: readonly Operation[] = [
     }`,
     variables: (n) => ({ from: (n % VARIETY) * 10 }),
     warmUp: 2_000,
+    isOfOneSubgraph: false,
   },
   {
     name: '300 KB: eight hundred products of one subgraph',
     query: `query Large($from: Int!) { products(first: 800, from: $from) { id name description price weight tags } }`,
     variables: (n) => ({ from: n % 8 }),
     warmUp: 200,
+    isOfOneSubgraph: true,
   },
 ]
