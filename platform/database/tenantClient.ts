@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import { type ModelFacts, readModels } from './dataModel.ts'
 import { planCount, planRead } from './plainReads.ts'
 import { type Arguments, flattenKey, narrowFilter, narrowKey, ownData, requireKeptTenant } from './tenantArguments.ts'
-import type { Queryable } from './tenantPool.ts'
+import type { TenantPool } from './tenantPool.ts'
 import { currentTenant, findCurrentTenant } from './tenantScope.ts'
 
 /**
@@ -12,6 +12,9 @@ import { currentTenant, findCurrentTenant } from './tenantScope.ts'
  * `data`, and `where: tenantKey(id)` for `update`, `delete` and `upsert`. Filters of reads need no tenant.
  */
 export type TenantClient<Client> = Omit<Client, '$extends' | '$on' | '$connect' | '$disconnect'>
+
+/** Where plain reads are run: pages and rows at once with others, counts, which may take long, by themselves. */
+type PlainSql = Pick<TenantPool, 'query' | 'read'>
 
 type Operation = (args?: Arguments) => PromiseLike<unknown>
 type Delegate = Record<string, Operation>
@@ -32,14 +35,14 @@ export function tenantKey(id: string): { tenantId_id: { tenantId: string; id: st
  * - Another tenant's id anywhere in `where` or `data`, and relation writes that would change a row's tenant, are refused.
  * - Plain reads go to `sql` directly (see `planRead`), but for those inside a transaction, whose connection is Prisma's.
  */
-export function makeTenantClient<Client extends object>(prisma: Client, sql: Queryable): TenantClient<Client> {
+export function makeTenantClient<Client extends object>(prisma: Client, sql: PlainSql): TenantClient<Client> {
   return wrapClient(prisma, readModels(prisma), sql)
 }
 
 function wrapClient<Client extends object>(
   client: Client,
   models: ReadonlyMap<string, ModelFacts>,
-  sql?: Queryable,
+  sql?: PlainSql,
 ): Client {
   const wrapped = new Map<string | symbol, unknown>()
   return new Proxy(client, {
@@ -54,7 +57,7 @@ function wrapProperty(
   client: object,
   property: string | symbol,
   models: ReadonlyMap<string, ModelFacts>,
-  sql: Queryable | undefined,
+  sql: PlainSql | undefined,
 ): unknown {
   const value = Reflect.get(client, property)
   const model = typeof property === 'string' ? models.get(property) : undefined
@@ -78,7 +81,7 @@ function refuseExtension(): never {
   throw new AppError('INTERNAL', 'extending the tenant client could bypass its tenant')
 }
 
-function wrapDelegate(delegate: Delegate, model: ModelFacts, sql: Queryable | undefined): Delegate {
+function wrapDelegate(delegate: Delegate, model: ModelFacts, sql: PlainSql | undefined): Delegate {
   const operations: Delegate = Object.create(delegate)
   for (const [name, scope] of Object.entries(OPERATIONS)) {
     const runAs = RUN_AS[name] ?? name
@@ -102,7 +105,7 @@ function wrapDelegate(delegate: Delegate, model: ModelFacts, sql: Queryable | un
 }
 
 type PlainRead = (
-  sql: Queryable,
+  sql: PlainSql,
   model: ModelFacts,
   args: Arguments,
   byPrisma: () => PromiseLike<unknown>,
@@ -111,11 +114,11 @@ type PlainRead = (
 const PLAIN_READS: Record<string, PlainRead> = {
   findMany(sql, model, args, byPrisma) {
     const read = planRead(model, args)
-    return read && lazily(async () => (await sql.query(read)).rows, byPrisma)
+    return read && lazily(async () => (await sql.read(read)).rows, byPrisma)
   },
   findFirst(sql, model, args, byPrisma) {
     const read = args.take === undefined ? planRead(model, { ...args, take: 1 }) : null
-    return read && lazily(async () => (await sql.query(read)).rows[0] ?? null, byPrisma)
+    return read && lazily(async () => (await sql.read(read)).rows[0] ?? null, byPrisma)
   },
   count(sql, model, args, byPrisma) {
     const read = planCount(model, args)

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { AppError } from '../errors.ts'
+import { ReadTurns } from './readTurns.ts'
 import { isConnectionLost, isRolledBack, isStatementStale, withRetries } from './retries.ts'
-import { BoundedClient } from './statementNames.ts'
+import { BoundedClient, nameStatement } from './statementNames.ts'
 import { isConnectionUnusable, TenantConnection, transactionStatus } from './tenantConnection.ts'
 import { prepareTenantSetting, TenantQuery } from './tenantQuery.ts'
 import { currentTenant } from './tenantScope.ts'
@@ -29,6 +30,7 @@ export type TenantPoolOptions = pg.PoolConfig & {
 
 const STATEMENT_RETRIES = 2
 const READ = /^\s*select\b/i
+const LOCK = /\bfor\s+(no\s+key\s+update|update|key\s+share|share)\b|\bpg_(try_)?advisory/i
 const TRANSACTION_CONTROL = /^\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i
 
 /**
@@ -38,10 +40,18 @@ const TRANSACTION_CONTROL = /^\s*(begin|start|commit|end|rollback|abort|savepoin
  */
 export class TenantPool extends pg.Pool {
   readonly #named: boolean
+  readonly #turns: ReadTurns
 
   constructor({ unnamedStatements = false, ...config }: TenantPoolOptions) {
-    super({ Client: BoundedClient, ...config, ...(unnamedStatements ? {} : { onConnect: prepareTenantSetting }) })
+    // In pipeline mode pg sends a statement without waiting for the answer to the one before it.
+    super({
+      Client: BoundedClient,
+      pipeline: true,
+      ...config,
+      ...(unnamedStatements ? {} : { onConnect: prepareTenantSetting }),
+    })
     this.#named = !unnamedStatements
+    this.#turns = new ReadTurns((lent) => super.connect(lent), { named: this.#named })
     // A connection that breaks fails its statement; without a listener it would also end the process.
     this.on('connect', (client) => client.on('error', () => {}))
     this.on('error', () => {})
@@ -60,14 +70,25 @@ export class TenantPool extends pg.Pool {
     const tenantId = currentTenant()
     const config = readStatement(statement, values, callback)
     if (TRANSACTION_CONTROL.test(config.text)) throw new AppError('INTERNAL', 'use transaction() for transactions')
-    try {
-      return await this.#queryOnce<Row>(config, tenantId)
-    } catch (error) {
-      const mayRetry = (failure: unknown) =>
-        isRolledBack(failure) || isStatementStale(failure) || (isConnectionLost(failure) && READ.test(config.text))
-      if (!mayRetry(error)) throw error
-      return withRetries(() => this.#queryOnce<Row>(config, tenantId), { retries: STATEMENT_RETRIES - 1, mayRetry })
+    return retryStatement(config.text, () => this.#queryOnce<Row>(config, tenantId))
+  }
+
+  /**
+   * Runs one quick SELECT that locks nothing as the tenant in scope, together with others that are asked for at the same
+   * moment (see ReadTurns).
+   */
+  async read<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>> {
+    const tenantId = currentTenant()
+    const config = readStatement(statement, values, [])
+    // By key there is but one good plan, so that it may as well be kept.
+    const named = { ...config, name: config.name ?? nameStatement({ sql: config.text }) }
+    if (!READ.test(config.text) || LOCK.test(config.text)) {
+      throw new AppError('INTERNAL', 'only what reads without a lock may be read together with others')
     }
+    return retryStatement(config.text, () => this.#turns.read(named, tenantId) as Promise<pg.QueryResult<Row>>)
   }
 
   /** A connection of the tenant in scope until released, as PrismaPg wants it; services use `transaction`. */
@@ -121,6 +142,18 @@ export class TenantPool extends pg.Pool {
         client.query(query as unknown as pg.Submittable)
       })
     })
+  }
+}
+
+/** A statement that has been undone runs again, and a SELECT after a lost connection too. */
+async function retryStatement<Result>(text: string, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run()
+  } catch (error) {
+    const mayRetry = (failure: unknown) =>
+      isRolledBack(failure) || isStatementStale(failure) || (isConnectionLost(failure) && READ.test(text))
+    if (!mayRetry(error)) throw error
+    return withRetries(run, { retries: STATEMENT_RETRIES - 1, mayRetry })
   }
 }
 

@@ -79,7 +79,7 @@ export type BlobRow = {
  * @throws AppError INTERNAL when a blob cannot be read back as it was stored
  */
 export async function batchBlobs(db: Database, keys: TenantKeys, refs: readonly BlobRef[]): Promise<(Buffer | null)[]> {
-  const { rows } = await db.tenantSql.query<BlobRow>(
+  const { rows } = await db.tenantSql.read<BlobRow>(
     `SELECT hash, key_version, codec, cipher, raw_size_bytes, bytes FROM content_blobs
      WHERE tenant_id = $1 AND hash = ANY($2::bytea[])`,
     [currentTenant(), [...new Map(refs.map(({ hash }) => [hash.toString('hex'), hash])).values()]],

@@ -34,7 +34,7 @@ export async function batchContentObjects(
   db: Database,
   storageKeys: readonly string[],
 ): Promise<(ContentRow | null)[]> {
-  const { rows } = await db.tenantSql.query<ContentRow>(
+  const { rows } = await db.tenantSql.read<ContentRow>(
     `SELECT ${COLUMNS} FROM content_objects WHERE tenant_id = $1 AND storage_key = ANY($2::text[])`,
     [currentTenant(), storageKeys.filter(isStorageKey)],
   )
@@ -44,7 +44,7 @@ export async function batchContentObjects(
 
 /** Their headers: apart, as they are larger than all the rest of the row. */
 export async function batchHeaders(db: Database, storageKeys: readonly string[]): Promise<unknown[]> {
-  const { rows } = await db.tenantSql.query<{ storage_key: string; headers: unknown }>(
+  const { rows } = await db.tenantSql.read<{ storage_key: string; headers: unknown }>(
     'SELECT storage_key, headers FROM content_objects WHERE tenant_id = $1 AND storage_key = ANY($2::text[])',
     [currentTenant(), storageKeys.filter(isStorageKey)],
   )
