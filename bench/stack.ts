@@ -5,7 +5,7 @@
  * level security extension and DataLoader, each by its documentation. What counts is the processor time of all of a
  * stack's processes for one request. Answers are compared before anything is measured. Ours also signs callers, counts
  * rates, and writes down who has read which mail. Linux only. After `--`: `--rounds N`, `--round-ms N`, `--in-flight N`,
- * `--warm-up-ms N`.
+ * `--warm-up-ms N`, `--only TEXT` (operations whose names have it).
  */
 import { parseArgs } from 'node:util'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     'round-ms': { type: 'string', default: '1500' },
     'in-flight': { type: 'string', default: '8' },
     'warm-up-ms': { type: 'string', default: '30000' },
+    only: { type: 'string', default: '' },
   },
 })
 const [rounds, roundMs, inFlight] = [Number(values.rounds), Number(values['round-ms']), Number(values['in-flight'])]
@@ -56,7 +57,7 @@ async function run(): Promise<void> {
   const contenders = [stock, ours].map((stack) => makeContender(stack, { token, inFlight }))
   for (const { close } of contenders) atEnd(close)
   console.log(`${machineLine()}; ${inFlight} in flight, medians of ${rounds} alternating rounds of ${roundMs} ms`)
-  const operations = makeOperations(chosen)
+  const operations = makeOperations(chosen).filter(({ name }) => name.includes(values.only))
   for (const contender of contenders) await warmUp(contender, operations, Number(values['warm-up-ms']), inFlight)
   for (const operation of operations) {
     const characters = await compareAnswers(contenders, operation)
