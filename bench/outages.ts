@@ -3,7 +3,8 @@
  *
  * Our gateway, four tiers and PostgreSQL, each a process. Of each tier in turn: a while with all of them up, then the tier
  * is ended by SIGKILL while requests go on, and a while without it; then it is started again. Every answer is checked.
- * After `--`: `--rounds N`, `--ms N` (of each while), `--per-second N` (requests of either kind).
+ * After `--`: `--rounds N`, `--ms N` (of each while), `--per-second N` (requests of either kind),
+ * `--tiers NAME,…`.
  */
 import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
@@ -21,8 +22,10 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     ms: { type: 'string', default: '6000' },
     'per-second': { type: 'string', default: '60' },
+    tiers: { type: 'string', default: TIERS.join(',') },
   },
 })
+const tiers = TIERS.filter((tier) => values.tiers.split(',').includes(tier))
 const [rounds, ms, perSecond] = [Number(values.rounds), Number(values.ms), Number(values['per-second'])]
 
 const stops: (() => void | Promise<void>)[] = []
@@ -46,12 +49,12 @@ async function run(): Promise<void> {
   const outages = makeOutages(await fillTenant(ours, showProgress))
   showProgress('')
   const ask = makeClient(ours)
-  for (const tier of TIERS) await measureWhile(outages[tier], ask, { state: 'up', tier })
+  for (const tier of tiers) await measureWhile(outages[tier], ask, { state: 'up', tier })
   console.log(
     `${machineLine()}; ${perSecond} requests/s of either kind, ${rounds} times ${ms} ms with and without each tier`,
   )
   const rows: string[][] = []
-  for (const tier of TIERS) rows.push(await measureOutage(tier, outages[tier], ours, ask))
+  for (const tier of tiers) rows.push(await measureOutage(tier, outages[tier], ours, ask))
   console.log(
     `\n${formatTable(['killed', 'p50 ms before', 'p50 ms without it', 'p99 ms before', 'p99 ms without it', '×'], rows)}`,
   )

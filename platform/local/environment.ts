@@ -21,7 +21,7 @@ const MAILBOX_SETTINGS = ['VAULT', 'DNS_SERVERS', 'MAIL_DOMAIN', 'ALLOW_INSIDE_M
 type Env = Readonly<Record<string, string | undefined>>
 
 /** Settings that hold a secret: a process gets those it is named for in `localEnvironment` and no others. */
-const SECRET = /^(CALLER_KEY_.*|.*_DATABASE_URL|CONTENT_MASTER_KEY|TRACKING_(PREVIOUS_)?KEYS?)$/
+const SECRET = /^(CALLER_KEY_.*|.*_DATABASE_URL|CONTENT_MASTER_KEY|TRACKING_(PREVIOUS_)?KEYS?|APOLLO_KEY)$/
 
 /**
  * The settings of each process of the platform in `dataDir`, keys and passwords from its secrets (made on first use).
@@ -73,7 +73,7 @@ export function localEnvironment(
       ...callerSettings('gateway'),
       ...TRACKING_SETTINGS,
       ...(overrides.JWKS_URL ? ['JWKS_URL'] : ['JWKS_FILE']),
-      ...['REDIS_URL', 'RATE_LIMIT_PER_TENANT', 'RATE_LIMIT_PER_ADDRESS'],
+      ...['REDIS_URL', 'RATE_LIMIT_PER_TENANT', 'RATE_LIMIT_PER_ADDRESS', 'APOLLO_KEY'],
     ]),
     // The oltp tier's second door: it speaks for that tier, but only to the one that stores mail.
     smtpDoor: pick([

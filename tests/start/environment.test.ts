@@ -67,6 +67,11 @@ test('only content has the master key, only the migrator the owners, and no tier
   expect(holders(/^QUEUE_(SYSTEM_)?DATABASE_URL$/)).toEqual(['queue', 'worker'])
 })
 
+test('a key of Apollo Studio is the gateway’s alone', () => {
+  const holders = Object.entries(localEnvironment(dataDir, ports, { APOLLO_KEY: 'key' }))
+  expect(holders.filter(([, own]) => own.APOLLO_KEY).map(([process]) => process)).toEqual(['gateway'])
+})
+
 test('what a process inherits has none of our secrets', () => {
   const inherited = inheritedEnvironment({
     PATH: '/bin',
@@ -76,6 +81,7 @@ test('what a process inherits has none of our secrets', () => {
     CONTENT_MASTER_KEY: 'key',
     TRACKING_KEY: 'key',
     TRACKING_PREVIOUS_KEYS: 'key',
+    APOLLO_KEY: 'key',
   })
   expect(inherited).toEqual({ PATH: '/bin', LOG_LEVEL: 'debug' })
 })
