@@ -1,0 +1,4 @@
+DROP INDEX campaign_sequence_steps_tenant_id_email_account_id_campaign_idx;
+DROP INDEX campaigns_archived_idx;
+DROP INDEX suppressions_tenant_id_reason_created_at_id_idx;
+DROP INDEX inbox_message_refs_attachments_idx;
