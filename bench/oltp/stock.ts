@@ -50,11 +50,13 @@ const STATEMENTS = [
   `INSERT INTO leads (tenant_id, id, email, name, company, status, created_at)
    SELECT $1, ${id('lead', 'n')}, 'lead' || n || '@x.example', 'Lead ' || n, 'Company ' || n % 1000,
      CASE WHEN n % 50 = 0 THEN 'replied' ELSE 'contacted' END, ${createdAt('n', leads)} FROM ${series(leads)}`,
-  `INSERT INTO campaigns (tenant_id, id, company_id, name, status, created_at, updated_at)
+  `INSERT INTO campaigns (tenant_id, id, company_id, name, status, archived_at, created_at, updated_at)
    SELECT $1, ${id('campaign', 'n')}, ${id('company', 'n % 5')}, 'Campaign ' || n,
-     CASE WHEN n % 50 = 0 THEN 'paused' ELSE 'completed' END, ${createdAt('n', campaigns)}, ${createdAt('n', campaigns)} FROM ${series(campaigns)}`,
-  `INSERT INTO campaign_sequence_steps (tenant_id, id, campaign_id, step_order, template_id)
-   SELECT $1, ${id('step', 'n')}, ${id('campaign', 'n / 3')}, n % 3 + 1, ${id('template', 'n % 50')} FROM ${series(`3 * ${campaigns}`)}`,
+     CASE WHEN n % 50 = 0 THEN 'paused' ELSE 'completed' END, CASE WHEN n % 50 = 1 THEN now() END,
+     ${createdAt('n', campaigns)}, ${createdAt('n', campaigns)} FROM ${series(campaigns)}`,
+  `INSERT INTO campaign_sequence_steps (tenant_id, id, campaign_id, step_order, template_id, email_account_id)
+   SELECT $1, ${id('step', 'n')}, ${id('campaign', 'n / 3')}, n % 3 + 1, ${id('template', 'n % 50')},
+     CASE WHEN n % 50 = 0 THEN ${id('mailbox', '0')} END FROM ${series(`3 * ${campaigns}`)}`,
   `UPDATE campaign_metrics SET sent = 500, delivered = 500, replied = replies, reply_rate = replies / 500.0
    FROM (SELECT ${id('campaign', 'n')} AS id, (n % 100)::int AS replies FROM ${series(campaigns)} WHERE n % 10 > 0) AS c
    WHERE tenant_id = $1 AND campaign_id = c.id`,
@@ -81,6 +83,8 @@ const STATEMENTS = [
      ${createdAt('n', suppressions)} FROM ${series(suppressions)}`,
   `INSERT INTO lead_imports (tenant_id, id, file_name, content_storage_key, status)
    SELECT $1, ${id('import', 'n')}, 'list.csv', 'file/' || n, 'completed' FROM ${series('50')} WHERE $3::int > 0`,
+  `INSERT INTO lead_import_errors (tenant_id, lead_import_id, row_number, code, message)
+   SELECT $1, ${id('import', '0')}, n + 1, 'INVALID_EMAIL', 'no address' FROM ${series('500')} WHERE $3::int > 0`,
   `INSERT INTO lead_exports (tenant_id, id, status) SELECT $1, ${id('export', 'n')}, 'completed' FROM ${series('50')} WHERE $3::int > 0`,
 ]
 

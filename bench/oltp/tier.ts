@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
+import { Pool } from 'undici'
 import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
+import { findFreePort } from '#platform/local/freePort.ts'
 import { buildOltp } from '../../subgraphs/oltp/app.ts'
 import { oltpConfig } from '../../subgraphs/oltp/config.ts'
 import type { BenchDatabase } from '../support/tierDatabase.ts'
@@ -30,6 +32,9 @@ export async function openOltp({ url, systemUrl }: BenchDatabase) {
     QUEUE_URL: NOBODY,
   })
   const { subgraph, db } = await buildOltp(config)
+  const port = await findFreePort()
+  await subgraph.app.listen({ host: '127.0.0.1', port })
+  const http = new Pool(`http://127.0.0.1:${port}`, { connections: 1 })
   const edge = { from: 'gateway', to: 'oltp' as const, key: Buffer.from(gatewayKey, 'base64') }
   return {
     db,
@@ -37,16 +42,15 @@ export async function openOltp({ url, systemUrl }: BenchDatabase) {
     async ask(query: string, tenantId: string): Promise<Record<string, unknown>> {
       const userId = '0199c0de-0000-7000-8000-000000000001'
       const caller: Caller = { kind: 'user', from: 'gateway', tenantId, userId, roles: ['owner'], requestId: 'bench' }
-      const answer = await subgraph.app.inject({
-        method: 'POST',
-        url: '/graphql',
-        headers: { [CALLER_HEADER]: signCaller(caller, edge) },
-        payload: { query },
-      })
-      const { data, errors } = answer.json()
+      const headers = { [CALLER_HEADER]: signCaller(caller, edge), 'content-type': 'application/json' }
+      const answer = await http.request({ path: '/graphql', method: 'POST', headers, body: JSON.stringify({ query }) })
+      const { data, errors } = (await answer.body.json()) as { data: Record<string, unknown>; errors?: unknown }
       if (errors) throw new Error(`${query}: ${JSON.stringify(errors)}`)
       return data
     },
-    close: () => subgraph.close(),
+    async close() {
+      await http.close()
+      await subgraph.close()
+    },
   }
 }
