@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import type { Caller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
 import type { EmailEventJob } from '#platform/contracts/emailEvent.ts'
 import { buildAnalytics } from '../../../subgraphs/analytics/app.ts'
 import { analyticsConfig } from '../../../subgraphs/analytics/config.ts'
 import type { AnalyticsDatabase } from '../../../subgraphs/analytics/context.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
+import { openTierDoor } from '../../support/tierDoor.ts'
 
 type Answer = {
   // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
@@ -36,21 +37,13 @@ export async function startAnalyticsTier(): Promise<AnalyticsTier> {
     QUEUE_URL: 'http://127.0.0.1:1/graphql',
   })
   const { app, db, close } = await buildAnalytics(config)
+  const ask = await openTierDoor(app, 'analytics', (from) => (from === 'worker' ? keys.worker : keys.gateway))
   const owner = new pg.Client({ connectionString: database.ownerUrl })
   await owner.connect()
   return {
     db,
     owner,
-    async ask(query, variables, caller) {
-      const key = caller.from === 'worker' ? keys.worker : keys.gateway
-      const answer = await app.inject({
-        method: 'POST',
-        url: '/graphql',
-        headers: { [CALLER_HEADER]: signCaller(caller, { from: caller.from, to: 'analytics', key }) },
-        payload: { query, variables },
-      })
-      return answer.json()
-    },
+    ask,
     async stop() {
       await close()
       await owner.end()

@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import type { Caller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { buildContent } from '../../../subgraphs/content/app.ts'
 import { contentConfig } from '../../../subgraphs/content/config.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
+import { type AskTier, openTierDoor } from '../../support/tierDoor.ts'
 
 export type Answer = {
   // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
@@ -37,20 +38,11 @@ export async function startContentTier({ maxMessageBytes = 1_000_000 } = {}) {
   // Nobody takes what is announced, and mails are indexed when a test says so: their polling would be counted among its
   // statements.
   await Promise.all([built.relay.stop(), built.indexer.stop()])
-  const ask = async (query: string, variables: object, caller: Caller): Promise<Answer> => {
-    const edge = {
-      from: caller.from,
-      to: 'content' as const,
-      key: Buffer.from(keys[caller.from as 'gateway'], 'base64'),
-    }
-    const answer = await built.subgraph.app.inject({
-      method: 'POST',
-      url: '/graphql',
-      headers: { [CALLER_HEADER]: signCaller(caller, edge) },
-      payload: { query, variables },
-    })
-    return answer.json()
-  }
+  const ask: (...asked: Parameters<AskTier>) => Promise<Answer> = await openTierDoor(
+    built.subgraph.app,
+    'content',
+    (from) => Buffer.from(keys[from as 'gateway'], 'base64'),
+  )
   return {
     ...built,
     database,

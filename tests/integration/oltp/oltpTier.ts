@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import type { Caller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
 import type { OutboxEvent } from '#prisma/oltp'
 import { buildContent } from '../../../subgraphs/content/app.ts'
@@ -11,6 +11,7 @@ import { buildOltp } from '../../../subgraphs/oltp/app.ts'
 import { oltpConfig } from '../../../subgraphs/oltp/config.ts'
 import type { Database } from '../../../subgraphs/oltp/database.ts'
 import { createTierDatabase, type TierDatabase } from '../../support/postgres.ts'
+import { openTierDoor } from '../../support/tierDoor.ts'
 
 export type Answer = {
   // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
@@ -76,24 +77,12 @@ export async function startOltpTier({
     QUEUE_URL: NOBODY,
   })
   const { subgraph, db } = await buildOltp(config)
+  const ask = await openTierDoor(subgraph.app, 'oltp', (from) => Buffer.from(keys[from as 'gateway'], 'base64'))
   return {
     db,
     vaultFolder,
     databases: [database, ...(beside ? [beside.database] : [])],
-    async ask(query, variables, caller) {
-      const edge = {
-        from: caller.from,
-        to: 'oltp' as const,
-        key: Buffer.from(keys[caller.from as 'gateway'], 'base64'),
-      }
-      const answer = await subgraph.app.inject({
-        method: 'POST',
-        url: '/graphql',
-        headers: { [CALLER_HEADER]: signCaller(caller, edge) },
-        payload: { query, variables },
-      })
-      return answer.json()
-    },
+    ask,
     announced: async (tenantId) =>
       db.system.outboxEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' }, select: ANNOUNCED }),
     async stopContent() {

@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
+import type { Caller } from '#platform/caller/caller.ts'
 import { parseConfig } from '#platform/config.ts'
 import { buildQueue } from '../../../subgraphs/queue/app.ts'
 import { queueConfig } from '../../../subgraphs/queue/config.ts'
 import { failJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
 import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
+import { type AskTier, openTierDoor } from '../../support/tierDoor.ts'
 import { enqueue, makeWorker, request } from './queueDatabase.ts'
 
 export type Answer = {
@@ -14,7 +15,7 @@ export type Answer = {
   errors?: { message: string; path?: (string | number)[]; extensions: { code: string } }[]
 }
 
-/** The queue tier on a database of its own, asked without a network. */
+/** The queue tier on a database of its own, listening. */
 export async function startQueueTier() {
   const database = await createTierDatabase('queue')
   const keys = new Map(['gateway', 'oltp', 'content', 'analytics'].map((from) => [from, randomBytes(32)] as const))
@@ -27,20 +28,13 @@ export async function startQueueTier() {
     ),
   })
   const { subgraph, db, relay } = await buildQueue(config)
+  const keyOf = (from: string) => keys.get(from) as Buffer
+  const ask: (...asked: Parameters<AskTier>) => Promise<Answer> = await openTierDoor(subgraph.app, 'queue', keyOf)
   return {
     db,
     sql: db.systemSql,
     relay,
-    async ask(query: string, variables: object, caller: Caller): Promise<Answer> {
-      const edge = { from: caller.from, to: 'queue' as const, key: keys.get(caller.from) as Buffer }
-      const answer = await subgraph.app.inject({
-        method: 'POST',
-        url: '/graphql',
-        headers: { [CALLER_HEADER]: signCaller(caller, edge) },
-        payload: { query, variables },
-      })
-      return answer.json()
-    },
+    ask,
     async stop() {
       await subgraph.close()
       await database.drop()
