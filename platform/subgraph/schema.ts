@@ -30,7 +30,8 @@ const SCALARS: Record<string, GraphQLScalarType> = {
 /**
  * A tier's executable schema: its SDL, its resolvers, the platform's scalars, and enums that are UPPER_CASE outside and
  * lower case inside, as the database has them.
- * @throws Error when a resolver belongs to no field: a misspelt one would otherwise silently never run
+ * @throws Error when a resolver belongs to no field: a misspelt one would otherwise silently never run; or when one tells
+ *         types apart
  */
 export function buildTierSchema(sdlPath: string | URL, resolvers: ResolverMap): GraphQLSchema {
   const typeDefs = parse(readFileSync(sdlPath, 'utf8'))
@@ -56,11 +57,20 @@ function enumResolvers(schema: GraphQLSchema): ResolverMap {
   )
 }
 
+/** GraphQL.js' other ways to tell types apart. */
+const OWN_TYPE_TESTS = ['__resolveType', '__isTypeOf']
+
+function hasResolver(fields: unknown, name: string): boolean {
+  return typeof fields === 'object' && fields !== null && name in fields
+}
+
 function refuseUnknownResolvers(schema: GraphQLSchema, resolvers: ResolverMap) {
   const unknown: string[] = []
   for (const [typeName, fields] of Object.entries(resolvers)) {
     const type = schema.getType(typeName)
     if (!type) unknown.push(typeName)
+    // The compiled executor takes a value's type from its `__typename`.
+    unknown.push(...OWN_TYPE_TESTS.filter((test) => hasResolver(fields, test)).map((test) => `${typeName}.${test}`))
     if (!isObjectType(type) || typeof fields !== 'object' || fields === null) continue
     const known = type.getFields()
     unknown.push(

@@ -141,9 +141,9 @@ describe('a tier’s schema', () => {
       callerKeys: new Map(),
       makeContext: (base) => base,
       ready: async () => {},
-      resolvers: { Query: { colors: () => [] }, Thin: {} },
+      resolvers: { Query: { colors: () => [] }, Thin: {}, Thing: { __isTypeOf: () => true } },
     })
-    await expect(build).rejects.toThrow('resolvers of nothing in the schema: Query.colors, Thin')
+    await expect(build).rejects.toThrow('resolvers of nothing in the schema: Query.colors, Thin, Thing.__isTypeOf')
   })
 })
 

@@ -8,7 +8,7 @@ export type Execution = {
   variables: JsonObject
   /** What has failed where null may stand. */
   errors: GraphQLError[]
-  /** Arguments that depend on variables, once read: the same for every object. */
+  /** Arguments that depend on variables, once read: the same for every object. By what has read them. */
   readArguments: Map<unknown, JsonObject>
 }
 

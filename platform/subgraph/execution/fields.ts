@@ -140,10 +140,10 @@ function compileArguments(
     return () => (constant ??= read({}))
   }
   return ({ variables, readArguments }) => {
-    const known = readArguments.get(node)
+    const known = readArguments.get(read)
     if (known) return known
     const args = read(variables)
-    readArguments.set(node, args)
+    readArguments.set(read, args)
     return args
   }
 }

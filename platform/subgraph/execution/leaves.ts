@@ -22,7 +22,8 @@ export function leafWriter(type: GraphQLLeafType): LeafWriter {
 function serialize(type: GraphQLLeafType, value: unknown): string {
   const serialized = type.serialize(value)
   if (serialized === null || serialized === undefined) throw new Error(`${type} has no text for a value it was given`)
-  return typeof serialized === 'string' ? quote(serialized) : JSON.stringify(serialized)
+  // What JSON cannot say (a function) is undefined then.
+  return typeof serialized === 'string' ? quote(serialized) : (JSON.stringify(serialized) ?? 'null')
 }
 
 function enumWriter(type: GraphQLEnumType): LeafWriter {

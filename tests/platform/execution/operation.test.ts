@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { buildSchema, execute, type GraphQLError, parse, validate } from 'graphql'
+import { buildSchema, execute, type GraphQLError, type GraphQLObjectType, parse, validate } from 'graphql'
 import { openOperations } from '#platform/subgraph/execution/operation.ts'
 import { type AnyOperation, makeOperation } from '../../gateway/execution/anyOperation.ts'
 import { depot } from '../../gateway/execution/worlds/depot.ts'
@@ -145,6 +145,22 @@ describe('an operation', () => {
       const operation = { query, variables }
       expect(await runOurs(schema, operation)).toEqual(await runTheirs(schema, operation))
     }
+  })
+
+  test('reads arguments of an interface’s field with the defaults of each type that has it', async () => {
+    const animals = buildSchema(`
+      interface Animal { say(what: String!, often: Int): String }
+      type Cat implements Animal { say(what: String!, often: Int = 1): String }
+      type Dog implements Animal { say(what: String!, often: Int = 3, loud: Boolean = true): String }
+      type Query { animals: [Animal!] }`)
+    const say = (_animal: unknown, args: object) => JSON.stringify(args)
+    for (const name of ['Cat', 'Dog']) {
+      Object.assign((animals.getType(name) as GraphQLObjectType).getFields().say as object, { resolve: say })
+    }
+    const rows = [{ __typename: 'Cat' }, { __typename: 'Dog' }, { __typename: 'Cat' }]
+    Object.assign(animals.getQueryType()?.getFields().animals as object, { resolve: () => rows })
+    const operation = { query: 'query ($what: String!) { animals { say(what: $what) } }', variables: { what: 'hm' } }
+    expect(await runOurs(animals, operation)).toEqual(await runTheirs(animals, operation))
   })
 
   test('reads arguments anew for every run', async () => {
