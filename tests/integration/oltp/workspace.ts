@@ -15,10 +15,13 @@ export async function foundTenant(tier: OltpTier, workspace = makeWorkspace()): 
   return workspace
 }
 
+/** Counted, as two tenants must not meet at one address. */
+let founded = 0
+
 /** A tenant to be founded: the input of `provisionTenant`, and the ids in it. */
 export function makeWorkspace() {
   const slug = `t${randomUUID().slice(0, 8)}`
-  const octets = () => randomBytesOf(2).join('.')
+  founded += 1
   const ids = {
     tenantId: uuidv7(),
     userId: uuidv7(),
@@ -71,12 +74,10 @@ export function makeWorkspace() {
       periodEndAt: '2026-12-01T00:00:00Z',
     },
     vpsInstances: [{ id: ids.serverId, provider: 'test', providerInstanceId: slug, region: 'fra1', monthlyCost: 24.5 }],
-    smtpIpAddresses: [{ id: ids.addressId, vpsInstanceId: ids.serverId, ipAddress: `10.${octets()}.1` }],
+    smtpIpAddresses: [
+      { id: ids.addressId, vpsInstanceId: ids.serverId, ipAddress: `10.${founded >> 8}.${founded & 255}.1` },
+    ],
     domainIpAssignments: [{ id: ids.assignmentId, domainId: ids.domainId, smtpIpAddressId: ids.addressId }],
   }
   return { ...ids, slug, domain, input }
-}
-
-function randomBytesOf(count: number): number[] {
-  return Array.from({ length: count }, () => Math.floor(Math.random() * 256))
 }
