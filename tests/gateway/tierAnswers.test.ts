@@ -18,7 +18,7 @@ beforeAll(async () => {
   platform = await startPlatform({ tiers: [] })
   // The same gateway again, with less patience.
   await platform.stopGateway()
-  await platform.startGateway({ TIER_TIMEOUT_MS: '300' })
+  await platform.startGateway({ TIER_TIMEOUT_MS: '500' })
   tier = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
