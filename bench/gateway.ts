@@ -8,13 +8,13 @@
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { exportJWK, generateKeyPair } from 'jose'
-import { Pool } from 'undici'
 import { makeDevToken } from '#platform/caller/developmentToken.ts'
 import { DEMO_OWNERS, DEMO_TENANTS } from '#platform/contracts/demo.ts'
 import { CONTENDERS, type ContenderId, isAvailable, isGateway, readContenders } from './gateway/contenders.ts'
 import { composeShop, OPERATIONS, type Operation } from './gateway/graph.ts'
 import { type RunningGateway, startGateway, startStubs } from './gateway/processes.ts'
 import { installPeers } from './peers/loadPeer.ts'
+import { openGraphqlClient } from './support/graphqlClient.ts'
 import { machineLine } from './support/machine.ts'
 import { median } from './support/statistics.ts'
 import { formatTable } from './support/table.ts'
@@ -59,14 +59,8 @@ try {
 }
 
 function makeClient(address: string): Contender['ask'] {
-  const { origin, pathname } = new URL(address)
-  const pool = new Pool(origin, { connections: inFlight })
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
-  return async ({ query, variables }, n) => {
-    const body = JSON.stringify({ query, variables: variables(n) })
-    const answer = await pool.request({ path: pathname, method: 'POST', headers, body })
-    return answer.body.text()
-  }
+  const { post } = openGraphqlClient(address, { token, connections: inFlight })
+  return async ({ query, variables }, n) => (await post(query, variables(n))).text
 }
 
 /** Several requests of each: the same data from everyone, and no errors. Gives back the size of one answer. */

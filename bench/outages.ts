@@ -7,14 +7,15 @@
  * `--tiers NAME,…`.
  */
 import { parseArgs } from 'node:util'
-import { Pool } from 'undici'
 import { TIERS, type Tier } from '#platform/contracts/tiers.ts'
 import { type Asked, makeOutages, type Outage } from './outages/operations.ts'
-import { sendSteadily } from './outages/steadyLoad.ts'
 import { fillTenant } from './stack/data.ts'
 import { type OurStack, startOurs } from './stack/ours.ts'
+import { type GraphqlClient, openGraphqlClient } from './support/graphqlClient.ts'
 import { machineLine } from './support/machine.ts'
+import { runBench, showProgress } from './support/run.ts'
 import { percentile } from './support/statistics.ts'
+import { sendSteadily } from './support/steadyLoad.ts'
 import { formatTable } from './support/table.ts'
 
 const { values } = parseArgs({
@@ -28,27 +29,13 @@ const { values } = parseArgs({
 const tiers = TIERS.filter((tier) => values.tiers.split(',').includes(tier))
 const [rounds, ms, perSecond] = [Number(values.rounds), Number(values.ms), Number(values['per-second'])]
 
-const stops: (() => void | Promise<void>)[] = []
-let stopping: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)))
-}
-try {
-  await run()
-} catch (error) {
-  // What fails because it is being stopped is no news.
-  if (!stopping) console.error(error)
-  process.exitCode = 1
-} finally {
-  await stopAll()
-  process.exit()
-}
-
-async function run(): Promise<void> {
-  const ours = await startOurs((stop) => void stops.push(stop))
+await runBench(async (atEnd) => {
+  const ours = await startOurs(atEnd)
   const outages = makeOutages(await fillTenant(ours, showProgress))
   showProgress('')
-  const ask = makeClient(ours)
+  const client = openGraphqlClient(ours.url, { token: ours.token, connections: 64 })
+  atEnd(client.close)
+  const ask = makeAsk(client)
   for (const tier of tiers) await measureWhile(outages[tier], ask, { state: 'up', tier })
   console.log(
     `${machineLine()}; ${perSecond} requests/s of either kind, ${rounds} times ${ms} ms with and without each tier`,
@@ -58,7 +45,7 @@ async function run(): Promise<void> {
   console.log(
     `\n${formatTable(['killed', 'p50 ms before', 'p50 ms without it', 'p99 ms before', 'p99 ms without it', '×'], rows)}`,
   )
-}
+})
 
 type Ask = (asked: Asked, n: number) => Promise<Answer>
 type Answer = {
@@ -91,9 +78,10 @@ async function measureWhile(
   ask: Ask,
   { tier, state }: { tier: Tier; state: State },
 ): Promise<number[]> {
-  const askUnaffected = async (n: number) => {
+  const askUnaffected = async (n: number, dueAt: number) => {
     const { data, errors } = await ask(outage.unaffected, n)
     if (errors || !data) throw new Error(`${tier} ${state}: what does not need it fails: ${JSON.stringify(errors)}`)
+    return performance.now() - dueAt
   }
   let isGone = false
   const askHalf = async (n: number) => {
@@ -105,33 +93,12 @@ async function measureWhile(
       throw new Error(`${tier} ${state}: ${JSON.stringify({ data, errors }).slice(0, 500)}`)
     }
   }
-  const [latencies] = await Promise.all([
-    sendSteadily({ perSecond, ms }, askUnaffected),
-    sendSteadily({ perSecond, ms }, askHalf),
-  ])
+  const load = { count: Math.round((perSecond * ms) / 1_000), perSecond }
+  const [latencies] = await Promise.all([sendSteadily(load, askUnaffected), sendSteadily(load, askHalf)])
   if (state === 'dead' && !isGone) throw new Error(`nobody noticed that ${tier} was dead`)
   return latencies
 }
 
-function makeClient({ url, token }: OurStack): Ask {
-  const { origin, pathname } = new URL(url)
-  const pool = new Pool(origin, { connections: 64 })
-  stops.push(() => pool.destroy())
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
-  return async ({ query, variables }, n) => {
-    const body = JSON.stringify({ query, variables: variables?.(n) })
-    const answer = await pool.request({ path: pathname, method: 'POST', headers, body })
-    return (await answer.body.json()) as Answer
-  }
-}
-
-function showProgress(message: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${message}`)
-}
-
-function stopAll(): Promise<void> {
-  stopping ??= (async () => {
-    for (const stop of stops.reverse()) await stop()
-  })()
-  return stopping
+function makeAsk({ post }: GraphqlClient): Ask {
+  return async ({ query, variables }, n) => JSON.parse((await post(query, variables?.(n))).text)
 }

@@ -15,6 +15,7 @@ import { startOurs } from './stack/ours.ts'
 import { compareAnswers, makeContender, measure, type Round, warmUp } from './stack/rounds.ts'
 import { startStock } from './stack/stock.ts'
 import { machineLine } from './support/machine.ts'
+import { runBench, showProgress } from './support/run.ts'
 import { median } from './support/statistics.ts'
 import { formatTable } from './support/table.ts'
 
@@ -29,25 +30,7 @@ const { values } = parseArgs({
 })
 const [rounds, roundMs, inFlight] = [Number(values.rounds), Number(values['round-ms']), Number(values['in-flight'])]
 
-/** What is running, to be stopped in the opposite order. */
-const stops: (() => void | Promise<void>)[] = []
-let stopping: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)))
-}
-try {
-  await run()
-} catch (error) {
-  // What fails because it is being stopped is no news.
-  if (!stopping) console.error(error)
-  process.exitCode = 1
-} finally {
-  await stopAll()
-  process.exit()
-}
-
-async function run(): Promise<void> {
-  const atEnd = (stop: (typeof stops)[number]) => void stops.push(stop)
+await runBench(async (atEnd) => {
   const ours = await startOurs(atEnd)
   const chosen = await fillTenant(ours, showProgress)
   const databases = Object.fromEntries(TIERS.map((tier) => [tier, ours.databaseUrl(tier)])) as Record<Tier, string>
@@ -70,7 +53,7 @@ async function run(): Promise<void> {
       ),
     )
   }
-}
+})
 
 function describe(names: readonly string[], [stock = [], ours = []]: Round[][]): string {
   const row = (name: string, measured: readonly Round[]) => [
@@ -93,15 +76,4 @@ function describe(names: readonly string[], [stock = [], ours = []]: Round[][]):
       ['ours is better by', ...ratios, speed, `${times('p50').toFixed(1)}×`],
     ],
   )
-}
-
-function showProgress(message: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${message}`)
-}
-
-function stopAll(): Promise<void> {
-  stopping ??= (async () => {
-    for (const stop of stops.reverse()) await stop()
-  })()
-  return stopping
 }

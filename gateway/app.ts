@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
@@ -7,7 +6,7 @@ import { AppError } from '#platform/errors.ts'
 import { addHealthRoutes } from '#platform/health.ts'
 import { isGraphqlPost } from '#platform/http/graphqlListener.ts'
 import { readGraphqlRequest } from '#platform/http/graphqlRequest.ts'
-import { SERVER_TIMES } from '#platform/http/serverTimes.ts'
+import { serveFirst } from '#platform/http/server.ts'
 import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { makeLog } from '#platform/log.ts'
 import { makeMetrics, observeRequests } from '#platform/metrics.ts'
@@ -101,10 +100,7 @@ export async function buildGateway(config: GatewayConfig, supergraphFile = SUPER
     bodyLimit: maxRequestBytes,
     trustProxy: config.trustedProxies.length > 0 && config.trustedProxies,
     forceCloseConnections: 'idle',
-    serverFactory: (handler) =>
-      createServer(SERVER_TIMES, (request, response) =>
-        config.face === 'lean' && isGraphqlPost(request) ? lean(request, response) : handler(request, response),
-      ),
+    serverFactory: serveFirst(lean, (request) => config.face === 'lean' && isGraphqlPost(request)),
   })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { Pool } from 'undici'
+import { openGraphqlClient } from '../support/graphqlClient.ts'
 import { processorTimeOf, processorTimeOfFamily } from '../support/processorTime.ts'
 import { median } from '../support/statistics.ts'
 import type { Operation } from './operations.ts'
@@ -22,21 +22,15 @@ export type RoundOptions = {
 export type Round = { gateway: number; tiers: number; node: number; postgres: number; perSecond: number; p50: number }
 
 export function makeContender(stack: Stack, { token, inFlight }: { token: string; inFlight: number }): Contender {
-  const { origin, pathname } = new URL(stack.url)
-  const pool = new Pool(origin, { connections: inFlight })
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+  const { post, close } = openGraphqlClient(stack.url, { token, connections: inFlight })
   return {
     ...stack,
     async ask({ query, variables }, n) {
-      const body = JSON.stringify({ query, variables: variables(n) })
-      const answer = await pool.request({ path: pathname, method: 'POST', headers, body })
-      const text = await answer.body.text()
-      if (answer.statusCode !== 200 || text.includes('"errors":['))
-        throw new Error(`${stack.name}: ${text.slice(0, 1_000)}`)
+      const { status, text } = await post(query, variables(n))
+      if (status !== 200 || text.includes('"errors":[')) throw new Error(`${stack.name}: ${text.slice(0, 1_000)}`)
       return text
     },
-    /** Ends what is being asked too: servers wait for that before they stop. */
-    close: () => void pool.destroy(),
+    close,
   }
 }
 

@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sendSteadily } from '../support/steadyLoad.ts'
 
 export type Shot = { kind: string; method: 'GET' | 'POST'; url: string; wanted: number }
 
@@ -14,22 +14,10 @@ const BROWSER = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:125.0) Gecko/20100
  */
 export async function fire(shots: readonly Shot[], rate: number, signal?: AbortSignal): Promise<Timed[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 512 })
-  const startedAt = performance.now() + 50
-  const answers: Promise<Timed>[] = []
   try {
-    while (answers.length < shots.length) {
-      signal?.throwIfAborted()
-      const due = Math.min(shots.length, Math.ceil(((performance.now() - startedAt) / 1_000) * rate))
-      while (answers.length < due) {
-        const dueAt = startedAt + (1_000 * answers.length) / rate
-        const answer = send(shots[answers.length] as Shot, agent, dueAt)
-        // Awaited below; until then a failure is nobody's news.
-        answer.catch(() => {})
-        answers.push(answer)
-      }
-      await sleep(1)
-    }
-    return await Promise.all(answers)
+    return await sendSteadily({ count: shots.length, perSecond: rate, signal }, (n, dueAt) =>
+      send(shots[n] as Shot, agent, dueAt),
+    )
   } finally {
     agent.destroy()
   }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { CALLER_HEADER, type Caller, type CallerKeys, verifyCaller } from '#platform/caller/caller.ts'
@@ -6,7 +6,7 @@ import type { Tier } from '#platform/contracts/tiers.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { addHealthRoutes, type ReadyCheck } from '#platform/health.ts'
 import { isGraphqlPost } from '#platform/http/graphqlListener.ts'
-import { SERVER_TIMES } from '#platform/http/serverTimes.ts'
+import { serveFirst } from '#platform/http/server.ts'
 import { answerFaultsAsGraphql } from '#platform/httpErrors.ts'
 import { type Log, logForCaller, makeLog } from '#platform/log.ts'
 import { type Metrics, makeMetrics, observeRequests } from '#platform/metrics.ts'
@@ -69,10 +69,7 @@ export async function buildSubgraph<Context extends SubgraphContext>(
     logger: false,
     bodyLimit,
     forceCloseConnections: 'idle',
-    serverFactory: (handler) =>
-      createServer(SERVER_TIMES, (request, response) =>
-        isGraphqlPost(request) && !isTraced(request) ? lean(request, response) : handler(request, response),
-      ),
+    serverFactory: serveFirst(lean, (request) => isGraphqlPost(request) && !isTraced(request)),
   })
   answerFaultsAsGraphql(app, log)
   observeRequests(app, metrics)
