@@ -2,7 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '#platform/errors.ts'
-import { drainBody } from '#platform/httpDrain.ts'
+import { drainBody } from '#platform/http/drain.ts'
 
 /** What is passed on of a request, and of its answer. Nothing else of either leaves. */
 const ASKED = ['content-type', 'content-length'] as const

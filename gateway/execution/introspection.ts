@@ -2,13 +2,13 @@ import {
   type DocumentNode,
   executeSync,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLSchema,
   Kind,
   type OperationDefinitionNode,
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql'
+import { type Fragments, fragmentsOf } from '#platform/execution/conditions.ts'
 import type { Step } from './execution.ts'
 import { PreparedText } from './shape/shape.ts'
 
@@ -21,11 +21,7 @@ export function compileIntrospection<Context>(
   operation: OperationDefinitionNode,
   document: DocumentNode,
 ): Step<Context> | undefined {
-  const fragments = new Map(
-    document.definitions
-      .filter((node): node is FragmentDefinitionNode => node.kind === Kind.FRAGMENT_DEFINITION)
-      .map((node) => [node.name.value, node]),
-  )
+  const fragments = fragmentsOf(document)
   const selectionSet = pruned(operation.selectionSet, fragments)
   if (selectionSet.selections.length === 0) return undefined
   const pruning: DocumentNode = {
@@ -43,7 +39,7 @@ export function compileIntrospection<Context>(
 }
 
 /** Only `__schema` and `__type` of the root's selections; spreads of fragments written out. */
-function pruned(set: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): SelectionSetNode {
+function pruned(set: SelectionSetNode, fragments: Fragments): SelectionSetNode {
   const selections = set.selections.flatMap((selection): SelectionNode[] => {
     if (selection.kind === Kind.FIELD) return isIntrospection(selection) ? [selection] : []
     const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value)

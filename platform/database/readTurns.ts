@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { Wire } from './statementWire.ts'
 import { isConnectionUnusable, transactionStatus } from './tenantConnection.ts'
 import { TenantQuery } from './tenantQuery.ts'
 
@@ -59,7 +60,7 @@ export class ReadTurns {
         open -= 1
         if (open === 0) client.release(isBroken)
       }
-      const { stream } = (client as unknown as { connection: { stream: { cork(): void; uncork(): void } } }).connection
+      const { stream } = (client as unknown as { connection: Wire }).connection
       stream.cork()
       for (const read of reads) client.query(this.#queryOf(read, close) as unknown as pg.Submittable)
       stream.uncork()

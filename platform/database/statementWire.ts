@@ -3,7 +3,7 @@ import { serialize } from 'pg-protocol/dist/serializer.js'
 
 /** The parts of pg's wire connection used here; @types/pg leaves them out. */
 export type Wire = {
-  stream: { writable: boolean; write(bytes: Buffer): boolean }
+  stream: { writable: boolean; write(bytes: Buffer): boolean; cork(): void; uncork(): void }
   parsedStatements: Record<string, string>
   submittedNamedStatements: Record<string, string>
   close(message: { type: 'S'; name: string }): void

@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { FastifyError } from 'fastify'
 import Negotiator from 'negotiator'
 import { AppError } from '#platform/errors.ts'
-import { describeFault } from '#platform/httpErrors.ts'
+import { describeFault } from '#platform/http/faults.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { readBody } from './body.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { AppError } from '#platform/errors.ts'
-import { drainBody } from '#platform/httpDrain.ts'
+import { drainBody } from '#platform/http/drain.ts'
 import type { AccessRecorder } from './services/accessRecorder.ts'
 import { findDownload } from './services/files/downloads.ts'
 import type { FileLinks } from './services/files/fileLinks.ts'

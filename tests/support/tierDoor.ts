@@ -4,18 +4,17 @@ import type { Tier } from '#platform/contracts/tiers.ts'
 import { findFreePort } from '#platform/local/freePort.ts'
 
 /** Asks one question on behalf of a caller; gives back the answer's body. */
-// biome-ignore lint/suspicious/noExplicitAny: answers of whatever was asked
-export type AskTier = (query: string, variables: object, caller: Caller) => Promise<any>
+export type AskTier<Answer> = (query: string, variables: object, caller: Caller) => Promise<Answer>
 
 /**
  * Has a tier listen, and asks it as the gateway does.
  * @param keyOf the key of the edge from a process to this tier
  */
-export async function openTierDoor(
+export async function openTierDoor<Answer>(
   app: FastifyInstance,
   tier: Tier,
   keyOf: (from: string) => Buffer,
-): Promise<AskTier> {
+): Promise<AskTier<Answer>> {
   const port = await findFreePort()
   await app.listen({ host: '127.0.0.1', port })
   return async (query, variables, caller) => {
@@ -25,6 +24,6 @@ export async function openTierDoor(
       headers: { 'content-type': 'application/json', [CALLER_HEADER]: signCaller(caller, edge) },
       body: JSON.stringify({ query, variables }),
     })
-    return answer.json()
+    return (await answer.json()) as Answer
   }
 }

@@ -12,7 +12,6 @@ import {
   isAbstractType,
   isObjectType,
   Kind,
-  type OperationDefinitionNode,
   type SelectionSetNode,
   visit,
 } from 'graphql'
@@ -27,7 +26,10 @@ import type { Execution, FieldPlace, Path, ValueWriter, Written } from './execut
 import { Pieces } from './pieces.ts'
 import { compileValue, type ValuePlan } from './values.ts'
 
-export type OperationSource = SelectionSource & { operation: OperationDefinitionNode }
+export type OperationSource = SelectionSource & {
+  /** What resolvers are told of the operation as a whole, the same for all of them. */
+  told: Pick<GraphQLResolveInfo, 'schema' | 'fragments' | 'rootValue' | 'operation'>
+}
 
 /** One field of one type at one place of an operation. */
 export type Field = {
@@ -104,7 +106,7 @@ function readProperty(name: string, callMethod: Resolve): Resolve {
 }
 
 function compileResolve(
-  { schema, fragments, operation }: OperationSource,
+  { told }: OperationSource,
   parentType: GraphQLObjectType,
   key: string,
   { definition, nodes }: CollectedField,
@@ -116,10 +118,7 @@ function compileResolve(
     fieldNodes: nodes,
     returnType: definition.type,
     parentType,
-    schema,
-    fragments: Object.fromEntries(fragments),
-    rootValue: undefined,
-    operation,
+    ...told,
   }
   return (object, prev, run) => {
     const path: Path = { prev, key, typename: parentType.name }

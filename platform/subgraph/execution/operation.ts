@@ -40,7 +40,9 @@ function compileOperation(schema: GraphQLSchema, document: DocumentNode, operati
   const readVariables = compileVariables(schema, node)
   const fieldsFor = makeVariants(document, node, (decided) => {
     const operation = selectOperation(decided, node.name?.value)
-    return compileFields({ schema, fragments: fragmentsOf(decided), operation }, root, [operation.selectionSet])
+    const fragments = fragmentsOf(decided)
+    const told = { schema, fragments: Object.fromEntries(fragments), rootValue: undefined, operation }
+    return compileFields({ schema, fragments, told }, root, [operation.selectionSet])
   })
   const writeRoot = node.operation === OperationTypeNode.MUTATION ? writeInTurn : writeAtOnce
   return {

@@ -4,7 +4,7 @@ import { getVariableValues, isObjectType, Kind, parse, print, validate } from 'g
 import { decideConditions } from '#platform/execution/conditions.ts'
 import { hideAliases } from '../../../gateway/execution/aliases.ts'
 import { withoutEmptySelections } from '../../../gateway/execution/emptySelections.ts'
-import { type AnyOperation, makeOperation } from './anyOperation.ts'
+import { type AnyOperation, anyOperation } from '../../support/anyOperation.ts'
 import { noFaults, randomFaults } from './faults.ts'
 import { startOwnGateway } from './ownGateway.ts'
 import { type Answer, startStockGateway } from './stockGateway.ts'
@@ -30,7 +30,7 @@ describe.each([
   afterAll(() => stock?.stop())
 
   test('any operation answers what the graph in one piece would', async () => {
-    const property = fc.asyncProperty(anyOperation(world, fields), async (operation) => {
+    const property = fc.asyncProperty(anyOperation(world.apiSchema, fields), async (operation) => {
       onlyValid(operation, world)
       const [answer, whole] = [await own(operation), await world.askWhole(operation)]
       // One piece that fails: an error of these made-up graphs, there for the next test.
@@ -44,7 +44,7 @@ describe.each([
 
   test('any operation in which any fields and subgraphs fail answers what the stock gateway does', async () => {
     const property = fc.asyncProperty(
-      anyOperation(world, fields),
+      anyOperation(world.apiSchema, fields),
       fc.integer(),
       fc.integer({ min: 5, max: 150 }),
       async (operation, seed, perMille) => {
@@ -68,21 +68,12 @@ describe.each([
 
 test('any operation over fields required with arguments answers what the graph in one piece would', async () => {
   const own = startOwnGateway(depot)
-  const property = fc.asyncProperty(anyOperation(depot, 20), async (operation) => {
+  const property = fc.asyncProperty(anyOperation(depot.apiSchema, 20), async (operation) => {
     onlyValid(operation, depot)
     expect(await own(operation)).toEqual({ data: (await depot.askWhole(operation)).data, errors: [] })
   })
   await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: 60_000 })
 }, 600_000)
-
-function anyOperation(world: World, fields: number): fc.Arbitrary<AnyOperation> {
-  const hasMutations = Boolean(world.apiSchema.getMutationType())
-  return fc.gen().map((draw) => {
-    const pick = (count: number) => draw(fc.nat, { max: count - 1 })
-    const mutation = hasMutations && pick(4) === 3
-    return makeOperation(world.apiSchema, pick, { mutation, ids: pick(2) === 1, fields })
-  })
-}
 
 /** Passes over what is no valid operation. A filter on `fc.gen` would be given the same value again, without end. */
 function onlyValid({ query }: AnyOperation, { apiSchema }: World): void {

@@ -37,7 +37,7 @@ export async function startAnalyticsTier(): Promise<AnalyticsTier> {
     QUEUE_URL: 'http://127.0.0.1:1/graphql',
   })
   const { app, db, close } = await buildAnalytics(config)
-  const ask = await openTierDoor(app, 'analytics', (from) => (from === 'worker' ? keys.worker : keys.gateway))
+  const ask = await openTierDoor<Answer>(app, 'analytics', (from) => (from === 'worker' ? keys.worker : keys.gateway))
   const owner = new pg.Client({ connectionString: database.ownerUrl })
   await owner.connect()
   return {

@@ -5,7 +5,7 @@ import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { buildContent } from '../../../subgraphs/content/app.ts'
 import { contentConfig } from '../../../subgraphs/content/config.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
-import { type AskTier, openTierDoor } from '../../support/tierDoor.ts'
+import { openTierDoor } from '../../support/tierDoor.ts'
 
 export type Answer = {
   // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
@@ -38,10 +38,8 @@ export async function startContentTier({ maxMessageBytes = 1_000_000 } = {}) {
   // Nobody takes what is announced, and mails are indexed when a test says so: their polling would be counted among its
   // statements.
   await Promise.all([built.relay.stop(), built.indexer.stop()])
-  const ask: (...asked: Parameters<AskTier>) => Promise<Answer> = await openTierDoor(
-    built.subgraph.app,
-    'content',
-    (from) => Buffer.from(keys[from as 'gateway'], 'base64'),
+  const ask = await openTierDoor<Answer>(built.subgraph.app, 'content', (from) =>
+    Buffer.from(keys[from as 'gateway'], 'base64'),
   )
   return {
     ...built,

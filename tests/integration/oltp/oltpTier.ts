@@ -77,7 +77,7 @@ export async function startOltpTier({
     QUEUE_URL: NOBODY,
   })
   const { subgraph, db } = await buildOltp(config)
-  const ask = await openTierDoor(subgraph.app, 'oltp', (from) => Buffer.from(keys[from as 'gateway'], 'base64'))
+  const ask = await openTierDoor<Answer>(subgraph.app, 'oltp', (from) => Buffer.from(keys[from as 'gateway'], 'base64'))
   return {
     db,
     vaultFolder,

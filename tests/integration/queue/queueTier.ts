@@ -6,7 +6,7 @@ import { queueConfig } from '../../../subgraphs/queue/config.ts'
 import { failJobs } from '../../../subgraphs/queue/engine/acknowledge.ts'
 import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import { createTierDatabase } from '../../support/postgres.ts'
-import { type AskTier, openTierDoor } from '../../support/tierDoor.ts'
+import { openTierDoor } from '../../support/tierDoor.ts'
 import { enqueue, makeWorker, request } from './queueDatabase.ts'
 
 export type Answer = {
@@ -29,7 +29,7 @@ export async function startQueueTier() {
   })
   const { subgraph, db, relay } = await buildQueue(config)
   const keyOf = (from: string) => keys.get(from) as Buffer
-  const ask: (...asked: Parameters<AskTier>) => Promise<Answer> = await openTierDoor(subgraph.app, 'queue', keyOf)
+  const ask = await openTierDoor<Answer>(subgraph.app, 'queue', keyOf)
   return {
     db,
     sql: db.systemSql,

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { buildSchema, execute, type GraphQLError, type GraphQLObjectType, parse, validate } from 'graphql'
 import { openOperations } from '#platform/subgraph/execution/operation.ts'
-import { type AnyOperation, makeOperation } from '../../gateway/execution/anyOperation.ts'
 import { depot } from '../../gateway/execution/worlds/depot.ts'
 import { library } from '../../gateway/execution/worlds/library.ts'
 import { shop } from '../../gateway/execution/worlds/shop.ts'
+import { type AnyOperation, anyOperation } from '../../support/anyOperation.ts'
 import { type Chances, withMadeUpResolvers } from './madeUpResolvers.ts'
 
 /** More of them, for a longer look: `ORACLE_RUNS=20000 npm test -- tests/platform/execution`. */
@@ -41,14 +41,6 @@ function nulledPlaces({ data, errors }: Answer): string[] {
     return path.slice(0, depth).join('.')
   })
   return [...new Set(places)].sort()
-}
-
-function anyOperation(schema: Schema): fc.Arbitrary<AnyOperation> {
-  return fc.gen().map((draw) => {
-    const pick = (count: number) => draw(fc.nat, { max: count - 1 })
-    const mutation = Boolean(schema.getMutationType()) && pick(4) === 3
-    return makeOperation(schema, pick, { mutation, ids: pick(2) === 1, fields: 30 })
-  })
 }
 
 describe.each([shop, library, depot])('over the schema of a $name', ({ apiSchema }) => {

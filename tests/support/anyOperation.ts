@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import {
   type GraphQLArgument,
   type GraphQLCompositeType,
@@ -14,17 +15,27 @@ import {
 } from 'graphql'
 
 /** A whole number from 0 to below `count`; 0 should be the simplest choice. */
-export type Pick = (count: number) => number
+type Pick = (count: number) => number
 export type AnyOperation = { query: string; variables: Record<string, unknown> }
 
 /** Ids that exist in no world or in some. */
 const IDS = ['b1', 'g1', 'm1', 'm2', 'u1', 'r1', 'nobody']
 
+/** Operations made up over a schema, of so many fields at most. Leave those out that are not valid, by `fc.pre`. */
+export function anyOperation(schema: GraphQLSchema, fields = 30): fc.Arbitrary<AnyOperation> {
+  const hasMutations = Boolean(schema.getMutationType())
+  return fc.gen().map((draw) => {
+    const pick = (count: number) => draw(fc.nat, { max: count - 1 })
+    const mutation = hasMutations && pick(4) === 3
+    return makeOperation(schema, pick, { mutation, ids: pick(2) === 1, fields })
+  })
+}
+
 /**
  * Makes up an operation over a schema: aliases, arguments, variables with and without defaults, @skip and @include,
  * fragments inline and named. Not every one is valid (two fragments may disagree): validate and leave those out.
  */
-export function makeOperation(
+function makeOperation(
   schema: GraphQLSchema,
   pick: Pick,
   { mutation = false, ids = false, fields = 30 } = {},
