@@ -1,4 +1,4 @@
-import { type StockedTenant, stockId } from './stock.ts'
+import { platformId, type StockedTenant, stockId } from './stock.ts'
 
 const PAGE = '{ nodes { id } pageInfo { endCursor } }'
 
@@ -10,12 +10,13 @@ export const LISTS: Record<string, (tenant: StockedTenant) => string> = {
   'messages of a step': list('messages', (id) => `stepId: "${id('step')}"`),
   'messages of a lead': list('messages', (id) => `leadId: "${id('lead')}"`),
   'messages of a thread': list('messages', (id) => `threadId: "${id('thread')}"`),
-  'messages of a sender': list('messages', () => 'fromEmail: "us@stock.example"'),
+  'messages of a sender': list('messages', () => 'fromEmail: "lead0@x.example"'),
   'messages not read': list('messages', () => 'isRead: false'),
   'messages starred': list('messages', () => 'isStarred: true'),
   'messages archived': list('messages', () => 'isArchived: true'),
   'messages with attachments': list('messages', () => 'hasAttachments: true'),
   'messages of a week': list('messages', () => `createdAt: ${week()}`),
+  'messages that are bounces': list('messages', () => 'messageType: BOUNCE'),
   'messages of a state': list('messages', () => 'direction: INBOUND, status: [RECEIVED]'),
   'messages within a campaign': (tenant) =>
     `campaign(id: "${stockId(tenant, 'campaign', 0)}") { messages { nodes { id } } }`,
@@ -44,6 +45,9 @@ export const LISTS: Record<string, (tenant: StockedTenant) => string> = {
   'campaigns by reply rate': ordered('campaigns', '{ field: REPLY_RATE }'),
   'campaigns of a company, within it': (tenant) =>
     `company(id: "${stockId(tenant, 'company', 0)}") { campaigns { nodes { id } } }`,
+  'leads within a campaign': (tenant) =>
+    `campaign(id: "${stockId(tenant, 'campaign', 0)}") { enrollments { nodes { id } } }`,
+  'campaigns within a lead': (tenant) => `lead(id: "${stockId(tenant, 'lead', 0)}") { enrollments { nodes { id } } }`,
   'leads of a campaign': (tenant) => `campaignLeads(campaignId: "${stockId(tenant, 'campaign', 0)}") ${PAGE}`,
   'leads of a campaign, of a state': (tenant) =>
     `campaignLeads(campaignId: "${stockId(tenant, 'campaign', 0)}", filter: { status: REPLIED }) ${PAGE}`,
@@ -53,6 +57,10 @@ export const LISTS: Record<string, (tenant: StockedTenant) => string> = {
   'templates of a folder': list('templates', () => 'folder: "Folder 1"'),
   suppressions: list('suppressions'),
   'suppressions of a reason': list('suppressions', () => 'reason: COMPLAINT'),
+  'suppressions of a company': list('suppressions', (id) => `companyId: "${id('company')}"`),
+  'suppressions of all companies': list('suppressions', () => 'scope: COMPANY'),
+  'suppressions of a week': list('suppressions', () => `createdAt: ${week()}`),
+  'suppressions of a domain': list('suppressions', () => 'domain: "gone2.example"'),
   'suppressions of an address': list('suppressions', () => 'email: "gone1@x.example"'),
   'lead imports': list('leadImports'),
   'lead exports': list('leadExports'),
@@ -61,10 +69,33 @@ export const LISTS: Record<string, (tenant: StockedTenant) => string> = {
       ... on LeadImport { errors { nodes { rowNumber } } } }`,
   domains: list('domains'),
   'domains of a company': list('domains', (id) => `companyId: "${id('company')}"`),
+  'domains of a state': list('domains', () => 'verificationStatus: VERIFIED'),
+  'domains within a company': (tenant) =>
+    `company(id: "${stockId(tenant, 'company', 0)}") { domains { nodes { id } } }`,
+  'addresses of domains': list('domainIpAssignments'),
+  'addresses within a domain': (tenant) =>
+    `domain(id: "${stockId(tenant, 'domain', 0)}") { ipAssignments { nodes { id } } }`,
+  'mailboxes within a domain': (tenant) =>
+    `domain(id: "${stockId(tenant, 'domain', 0)}") { emailAccounts { nodes { id } } }`,
   mailboxes: list('emailAccounts'),
+  'mailboxes by a part of their address': list('emailAccounts', () => 'search: "1@stock"'),
   'mailboxes of a domain': list('emailAccounts', (id) => `domainId: "${id('domain')}"`),
   'mailboxes of a state': list('emailAccounts', () => 'status: ACTIVE'),
   companies: list('companies'),
+  team: list('team'),
+}
+
+/** Every list of what is the platform's, which staff may ask. */
+export const STAFF_LISTS: Record<string, () => string> = {
+  servers: () => `vpsInstances ${PAGE}`,
+  'servers of a state': () => `vpsInstances(filter: { status: DECOMMISSIONED }) ${PAGE}`,
+  'servers of a region': () => `vpsInstances(filter: { region: "region-1" }) ${PAGE}`,
+  'addresses of servers': () => `smtpIps ${PAGE}`,
+  'addresses of a server': () => `smtpIps(filter: { vpsInstanceId: "${platformId('server', 0)}" }) ${PAGE}`,
+  'addresses of a pool': () => `smtpIps(filter: { pool: DEDICATED }) ${PAGE}`,
+  'addresses of a state': () => `smtpIps(filter: { status: BURNED }) ${PAGE}`,
+  'events on their way': () => `outboxEvents ${PAGE}`,
+  'events set aside': () => `outboxEvents(filter: { isParked: true }) ${PAGE}`,
 }
 
 /** What has to look at all that fits, by its nature (it counts, or sorts by another column): not held to a page's cost. */

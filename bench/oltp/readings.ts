@@ -1,9 +1,9 @@
-import { runAsTenant } from '#platform/database/tenantScope.ts'
+import { PLATFORM_TENANT, runAsTenant } from '#platform/database/tenantScope.ts'
 import type { Database } from '../../subgraphs/oltp/database.ts'
 
 /** Tables that grow with a tenant's mail and leads: what nothing may read whole for a page. */
 const BIG = `(relname LIKE 'inbox\\_message\\_refs%' OR relname IN ('conversations', 'campaigns', 'campaign_enrollments',
-  'campaign_metrics', 'leads', 'suppressions', 'templates'))`
+  'campaign_metrics', 'leads', 'suppressions', 'templates', 'smtp_ip_addresses'))`
 
 export type Readings = {
   /** Scans of a whole table or partition. */
@@ -18,8 +18,8 @@ export type Readings = {
  * What the big tables have been asked so far, as PostgreSQL counts it. Both pools must have one connection each: what a
  * connection has done counts when it says so.
  */
-export async function readings(db: Database, tenantId: string): Promise<Readings> {
-  await runAsTenant(tenantId, () => db.tenantSql.query('SELECT pg_stat_force_next_flush()'))
+export async function readings(db: Database, tenantId: string | null): Promise<Readings> {
+  await runAsTenant(tenantId ?? PLATFORM_TENANT, () => db.tenantSql.query('SELECT pg_stat_force_next_flush()'))
   await db.systemSql.query('SELECT pg_stat_force_next_flush()')
   const scanned = await db.systemSql.query<{ scans: number }>(
     `SELECT sum(seq_scan)::int AS scans FROM pg_stat_user_tables WHERE ${BIG}`,

@@ -13,10 +13,21 @@ export type StockOptions = {
 
 const REFS_OF_A_CAMPAIGN = 20
 const MAILBOXES = 20
+const SERVERS = 200
+const ADDRESSES = 2_000
 
 /** The id of the n-th thing of its kind; SQL makes the same by `md5(…)::uuid`. */
 export function stockId({ number }: Pick<StockedTenant, 'number'>, kind: string, n: number): string {
-  const hex = createHash('md5').update(`${kind}/${number}/${n}`).digest('hex')
+  return idOf(`${kind}/${number}/${n}`)
+}
+
+/** The id of the n-th thing of its kind that is the platform's own. */
+export function platformId(kind: string, n: number): string {
+  return idOf(`${kind}/${n}`)
+}
+
+function idOf(name: string): string {
+  const hex = createHash('md5').update(name).digest('hex')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
@@ -40,6 +51,15 @@ const STATEMENTS = [
   `INSERT INTO domains (tenant_id, id, company_id, domain, verification_status, verified_at)
    SELECT $1, ${id('domain', 'n')}, ${id('company', 'n % 5')}, n || '.stock-' || $2::int || '.example', 'verified', now()
    FROM ${series('10')} WHERE $3::int > 0`,
+  `INSERT INTO domain_ip_assignments (tenant_id, id, domain_id, smtp_ip_address_id, status, created_at)
+   SELECT $1, ${id('assignment', 'n')}, ${id('domain', 'n % 10')}, md5('address/' || (10 * $2::int + n) % ${ADDRESSES})::uuid,
+     CASE WHEN n < 10 THEN 'active' ELSE 'expired' END, now() - n * interval '1 day'
+   FROM ${series('50')} WHERE $3::int > 0`,
+  `INSERT INTO users (id, email, name) SELECT ${id('user', 'n')}, n || '@team-' || $2::int || '.example', 'User ' || n
+   FROM ${series('50')} WHERE $1::uuid IS NOT NULL AND $3::int > 0`,
+  `INSERT INTO tenant_users (tenant_id, user_id, email, roles, created_at)
+   SELECT $1, ${id('user', 'n')}, n || '@team-' || $2::int || '.example', '{employee}', now() - n * interval '1 day'
+   FROM ${series('50')} WHERE $3::int > 0`,
   `INSERT INTO email_accounts (tenant_id, id, domain_id, email, status)
    SELECT $1, ${id('mailbox', 'n')}, ${id('domain', 'n % 10')}, n || '@stock-' || $2::int || '.example',
      CASE WHEN n % 10 = 0 THEN 'paused' ELSE 'active' END
@@ -64,12 +84,14 @@ const STATEMENTS = [
    SELECT $1, ${id('enrollment', 'n')}, ${id('campaign', `CASE WHEN n % 4 = 0 THEN 0 ELSE n % ${campaigns} END`)}, ${id('lead', 'n')},
      CASE WHEN n % 50 = 0 THEN 'replied' ELSE 'completed' END, ${createdAt('n', leads)} FROM ${series(leads)}`,
   `INSERT INTO inbox_message_refs (tenant_id, id, email_account_id, campaign_id, step_id, lead_id, thread_id, direction,
-     status, from_email, to_email, subject, dedup_key, content_storage_key, rfc822_message_id, is_read, is_starred,
+     message_type, status, from_email, to_email, subject, dedup_key, content_storage_key, rfc822_message_id, is_read, is_starred,
      is_archived, has_attachments, sent_at, delivered_at, created_at)
    SELECT $1, ${id('ref', 'n')}, ${id('mailbox', `n / 10 % ${MAILBOXES}`)}, ${id('campaign', `n / 10 % ${campaigns}`)},
      ${id('step', `3 * (n / 10 % ${campaigns}) + n % 3`)}, ${id('lead', `n / 10 % ${leads}`)},
      CASE WHEN n % 10 < 2 THEN ${id('thread', 'n / 10')} ELSE ${id('single', 'n')} END,
-     CASE WHEN n % 10 = 1 THEN 'inbound' ELSE 'outbound' END, CASE WHEN n % 10 = 1 THEN 'received' ELSE 'delivered' END,
+     CASE WHEN n % 10 = 1 THEN 'inbound' ELSE 'outbound' END,
+     CASE n % 500 WHEN 1 THEN 'bounce' WHEN 11 THEN 'auto_reply' ELSE 'email' END,
+     CASE WHEN n % 10 = 1 THEN 'received' ELSE 'delivered' END,
      CASE WHEN n % 10 = 1 THEN 'lead' || n / 10 % ${leads} || '@x.example' ELSE 'us@stock.example' END, 'to@x.example',
      'Mail ' || n / 10, n::text, 'mail/' || n, n || '@x', n % 10 <> 1, n % 50 = 0, n % 50 = 10, n % 50 = 20,
      CASE WHEN n % 10 <> 1 THEN ${createdAt('n', refs)} END, CASE WHEN n % 10 <> 1 THEN ${createdAt('n', refs)} END,
@@ -78,14 +100,27 @@ const STATEMENTS = [
   `UPDATE conversations SET is_starred = hashtext(thread_id::text) % 20 = 0, is_archived = hashtext(thread_id::text) % 20 = 1,
      unread_count = CASE WHEN hashtext(thread_id::text) % 5 = 0 THEN 1 ELSE 0 END
    WHERE tenant_id = $1 AND $2::int >= 0 AND $3::int > 0`,
-  `INSERT INTO suppressions (tenant_id, id, email, reason, created_at)
-   SELECT $1, ${id('suppression', 'n')}, 'gone' || n || '@x.example', CASE WHEN n % 50 = 0 THEN 'complaint' ELSE 'bounce' END,
+  `INSERT INTO suppressions (tenant_id, id, email, domain, reason, scope, company_id, created_at)
+   SELECT $1, ${id('suppression', 'n')}, CASE WHEN n % 50 <> 2 THEN 'gone' || n || '@x.example' END,
+     CASE WHEN n % 50 = 2 THEN 'gone' || n || '.example' END, CASE WHEN n % 50 = 0 THEN 'complaint' ELSE 'bounce' END,
+     CASE WHEN n % 50 = 1 THEN 'company' ELSE 'tenant' END, CASE WHEN n % 50 = 1 THEN ${id('company', 'n / 50 % 5')} END,
      ${createdAt('n', suppressions)} FROM ${series(suppressions)}`,
   `INSERT INTO lead_imports (tenant_id, id, file_name, content_storage_key, status)
    SELECT $1, ${id('import', 'n')}, 'list.csv', 'file/' || n, 'completed' FROM ${series('50')} WHERE $3::int > 0`,
   `INSERT INTO lead_import_errors (tenant_id, lead_import_id, row_number, code, message)
    SELECT $1, ${id('import', '0')}, n + 1, 'INVALID_EMAIL', 'no address' FROM ${series('500')} WHERE $3::int > 0`,
   `INSERT INTO lead_exports (tenant_id, id, status) SELECT $1, ${id('export', 'n')}, 'completed' FROM ${series('50')} WHERE $3::int > 0`,
+]
+
+/** What the platform rents: servers and their addresses, a fiftieth of them dedicated. */
+const PLATFORM = [
+  `INSERT INTO vps_instances (id, provider, provider_instance_id, region, status, created_at)
+   SELECT md5('server/' || n)::uuid, 'stock', n::text, 'region-' || n % 10, CASE WHEN n % 50 = 0 THEN 'decommissioned' ELSE 'active' END,
+     now() - n * interval '1 hour' FROM ${series(`${SERVERS}`)}`,
+  `INSERT INTO smtp_ip_addresses (id, vps_instance_id, ip_address, pool, status, created_at)
+   SELECT md5('address/' || n)::uuid, md5('server/' || n % ${SERVERS})::uuid, inet '198.18.0.0' + n,
+     CASE WHEN n % 50 = 0 THEN 'dedicated' ELSE 'shared' END, CASE WHEN n % 50 = 1 THEN 'burned' ELSE 'assigned' END,
+     now() - n * interval '1 minute' FROM ${series(`${ADDRESSES}`)}`,
 ]
 
 /** Fills an empty oltp database, on the system role: the first tenant has a fifth of the messages, each further one less than the one before. */
@@ -98,6 +133,7 @@ export async function fillStock(system: pg.ClientBase, options: StockOptions): P
     number,
     refs: Math.max(20, Math.round((refs * weight) / whole)),
   }))
+  for (const statement of PLATFORM) await system.query(statement)
   let done = 0
   for (const tenant of stocked) {
     for (const statement of STATEMENTS) {

@@ -8,13 +8,15 @@ import { eventually } from '../../support/eventually.ts'
 import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { type CampaignTenant, foundCampaignTenant } from './campaignTenant.ts'
 
-/** Leads, of whom every fiftieth must not be written to. `CAMPAIGN_LEADS=1000` for the long form. */
-const LEADS = Number(process.env.CAMPAIGN_LEADS ?? 200)
+/** Leads, of whom every fiftieth must not be written to. `CAMPAIGN_LEADS=10000` for the long form. */
+const LEADS = Number(process.env.CAMPAIGN_LEADS ?? 1_000)
 const MAILBOXES = Math.ceil(LEADS / 50)
 const DAILY_LIMIT = 60
 const DAILY_CAP = LEADS + 100
-/** A day in a third of a minute; in longer for more leads, as every mail has to leave on the day it was planned for. */
-const SPEED = Number(process.env.CAMPAIGN_SPEED ?? Math.min(4_320, 860_000 / LEADS))
+/** A thousand leads have a day in forty seconds: every mail has to leave on the day it was planned for. */
+const SPEED = Number(process.env.CAMPAIGN_SPEED ?? 2_160_000 / Math.max(LEADS, 500))
+/** Some five days, and twice as long again where the machine is busy; real milliseconds. */
+const LONGEST_MS = (15 * 86_400_000) / SPEED
 /** Who answers while the next mail is already on the wire is not mailed after answering; real milliseconds. */
 const MOMENT_MS = 500
 const SEED = 'a campaign of three steps'
@@ -78,16 +80,16 @@ test('a campaign of three mails runs to its end in a world that answers', async 
   const status = async () =>
     (await platform.ask('query ($id: ID!) { campaign(id: $id) { status pausedReason } }', { id: demo.campaignId })).data
       .campaign
-  const end = await eventually(status, (campaign) => !['SENDING', 'SCHEDULED'].includes(campaign.status), 600_000)
+  const end = await eventually(status, (campaign) => !['SENDING', 'SCHEDULED'].includes(campaign.status), LONGEST_MS)
   expect(end).toEqual({ status: 'COMPLETED', pausedReason: null })
   // What people do with the last mails, they do within two days.
   await eventually(
     async () => sandbox.agenda.pending,
     (pending) => pending === 0,
-    300_000,
+    LONGEST_MS,
   )
   await platform.settle(120_000)
-}, 900_000)
+}, 2 * LONGEST_MS + 120_000)
 
 describe('afterwards', () => {
   type Lead = {
