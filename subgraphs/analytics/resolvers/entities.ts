@@ -1,5 +1,6 @@
 import type { Resolvers } from '#graphql/analytics'
 import { inTenant } from '../context.ts'
+import { CAMPAIGN_FACTS, sumAllFacts } from '../services/aggregates.ts'
 import { getUsage, listUsage } from '../services/billing.ts'
 import { readFunnel } from '../services/campaigns.ts'
 import { readDays } from '../services/days.ts'
@@ -39,6 +40,11 @@ export const entityResolvers: Resolvers = {
     analytics: ({ id }, { range }, context) => inTenant(context).loaders.leads.load({ id, args: readDays(range) }),
     events: ({ id }, { first, after }, context) =>
       inTenant(context).loaders.events.load({ id, args: { parent: 'lead', page: { first, after } } }),
+  },
+  LeadStats: {
+    __resolveReference: ({ id }, context) => (id.toLowerCase() === context.caller.tenantId ? { id } : null),
+    analytics: (_stats, { range }, context) =>
+      sumAllFacts(inTenant(context).db.tenantSql, CAMPAIGN_FACTS, readDays(range)),
   },
   InboxMessageRef: {
     ...reference,

@@ -1,13 +1,15 @@
 import type { Resolvers } from '#graphql/analytics'
-import { rate } from '../services/aggregates.ts'
+import { rate, type Totals } from '../services/aggregates.ts'
+
+const rates = {
+  replyRate: ({ replied, sent }: Totals) => rate(replied, sent),
+  bounceRate: ({ bounced, sent }: Totals) => rate(bounced, sent),
+}
 
 /** The way back from numbers to what they are about, and the rates. */
 export const factResolvers: Resolvers = {
-  CampaignAnalytics: {
-    campaign: ({ id }) => ({ id }),
-    replyRate: ({ replied, sent }) => rate(replied, sent),
-    bounceRate: ({ bounced, sent }) => rate(bounced, sent),
-  },
+  CampaignAnalytics: { campaign: ({ id }) => ({ id }), ...rates },
+  LeadsAnalytics: rates,
   CampaignPerformance: { campaign: ({ id }) => ({ id }) },
   StepAnalytics: { step: ({ id }) => ({ id }) },
   MailboxAnalytics: { emailAccount: ({ id }) => ({ id }) },

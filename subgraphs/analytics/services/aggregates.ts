@@ -74,6 +74,17 @@ export async function sumFacts(
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** Totals of a tenant's whole table over some days, under the tenant's id. */
+export async function sumAllFacts(sql: TenantPool, facts: FactTable, days: Days): Promise<Totals> {
+  const [totals] = await selectFacts<Totals>(
+    sql,
+    `SELECT $1::uuid AS id, ${SUMS}, ${AS_OF} AS "asOf"
+     FROM ${facts.table} f WHERE f.tenant_id = $1 AND f.local_day >= $2 AND f.local_day < $3`,
+    [currentTenant(), days.from, days.until],
+  )
+  return totals as Totals
+}
+
 /** Totals of each entity per day, week (from Monday) or month, oldest first; steps without facts are left out. */
 export async function sumFactsByTime(
   sql: TenantPool,

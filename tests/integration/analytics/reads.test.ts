@@ -104,6 +104,18 @@ describe('what this tier adds to the entities of others', () => {
     expect(address.analytics).toEqual({ sent: 2, loadPercentage: null })
   })
 
+  test('of a tenant as a whole is what its campaigns sent to its leads, in a range or ever; of another tenant there is none', async () => {
+    const query = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on LeadStats {
+      ever: analytics { sent openedTracked replied replyRate }
+      first: analytics(range: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" }) { sent replied replyRate } } } }`
+    const r = [mine, theirs].map((tenantId) => ({ __typename: 'LeadStats', id: tenantId }))
+    const ever = { sent: 2, openedTracked: 1, replied: 1, replyRate: 0.5 }
+    expect((await tier.ask(query, { r }, userOf(mine))).data._entities).toEqual([
+      { ever, first: { sent: 1, replied: 0, replyRate: 0 } },
+      null,
+    ])
+  })
+
   test("of another tenant's ids reads exactly like that of ids that don't exist", async () => {
     const asRival = await tier.ask(ENTITIES, { r: representations(id) }, userOf(theirs))
     const unknown = Object.fromEntries(Object.keys(id).map((key) => [key, randomUUID()])) as typeof id
