@@ -37,7 +37,7 @@ beforeAll(async () => {
   const { smtpDoorConfig } = await import('../../../subgraphs/oltp/smtpDoor/config.ts')
   door = buildSmtpDoor(parseConfig(smtpDoorConfig, settings.smtpDoor))
   await door.app.listen({ host: '127.0.0.1', port: Number(settings.smtpDoor.SMTP_DOOR_PORT) })
-  // Rarely enough for no brake to be pulled: what brakes do is tested elsewhere.
+  // Rarely enough for the campaign's brake not to be pulled, nor most mailboxes'.
   const rates = { REFUSE: 0.002, HARD_BOUNCE: 0.003, SOFT_BOUNCE: 0.003, COMPLAINT: 0, GREYLIST: 0.02 }
   sandbox = buildSandbox(
     parseConfig(sandboxConfig, {
