@@ -113,9 +113,7 @@ export const SERVED_BY: Record<string, readonly string[]> = {
   'suppressions of a company': [
     'suppressions (tenant_id, company_id, created_at DESC, id DESC) WHERE (company_id IS NOT NULL)',
   ],
-  'suppressions of all companies': [
-    "suppressions (tenant_id, created_at DESC, id DESC) WHERE (scope = 'company'::text)",
-  ],
+  'suppressions of all companies': ['suppressions (tenant_id, scope, created_at DESC, id DESC)'],
   'suppressions of a week': ['suppressions (tenant_id, created_at DESC, id DESC)'],
   'suppressions of a domain': ['suppressions (tenant_id, domain) WHERE (domain IS NOT NULL)'],
   'suppressions of an address': ['suppressions (tenant_id, email, domain, scope, company_id) NULLS NOT DISTINCT'],

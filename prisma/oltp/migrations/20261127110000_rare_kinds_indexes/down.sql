@@ -1,3 +1,3 @@
-DROP INDEX suppressions_companies_idx;
+DROP INDEX suppressions_tenant_id_scope_created_at_id_idx;
 DROP INDEX suppressions_tenant_id_company_id_created_at_id_idx;
 DROP INDEX inbox_message_refs_kinds_idx;

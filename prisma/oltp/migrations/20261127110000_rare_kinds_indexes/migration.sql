@@ -6,6 +6,5 @@ CREATE INDEX inbox_message_refs_kinds_idx ON inbox_message_refs (tenant_id, mess
 -- Serves suppressions of a company.
 CREATE INDEX suppressions_tenant_id_company_id_created_at_id_idx
   ON suppressions (tenant_id, company_id, created_at DESC, id DESC) WHERE (company_id IS NOT NULL);
--- Serves suppressions of all companies, without those of the tenant.
-CREATE INDEX suppressions_companies_idx ON suppressions (tenant_id, created_at DESC, id DESC)
-  WHERE (scope = 'company'::text);
+-- Serves suppressions of a scope. Not a partial index: a prepared statement's plan for any scope could not use one.
+CREATE INDEX suppressions_tenant_id_scope_created_at_id_idx ON suppressions (tenant_id, scope, created_at DESC, id DESC);
