@@ -6,6 +6,8 @@ const PROVISION = 'mutation ($input: ProvisionTenantInput!) { provisionTenant(in
 const LEADS_PER_CALL = 1_000
 const MAILS_PER_DOMAIN = 1_000
 const MAILS_PER_MAILBOX = 5
+/** Who has more leads has no more mailboxes than this, each with more mails. */
+const MOST_MAILBOXES = 1_000
 
 /** A draft of a campaign to so many leads, from as many domains as may send to them in a day; answers its id. */
 export async function foundCampaign(oltp: ServiceClient, leads: number, smtpPort: number): Promise<string> {
@@ -14,8 +16,9 @@ export async function foundCampaign(oltp: ServiceClient, leads: number, smtpPort
   const domains = Array.from({ length: Math.ceil(leads / MAILS_PER_DOMAIN) }, (_, index) => ({
     ...{ id: uuidv7(), companyId, domain: `d${index}.bench.example`, verificationStatus: 'VERIFIED' },
   }))
+  const mailboxes = Math.min(MOST_MAILBOXES, leads / MAILS_PER_MAILBOX)
   const emailAccounts = domains.flatMap((domain) =>
-    Array.from({ length: Math.ceil(leads / domains.length / MAILS_PER_MAILBOX) }, (_, index) => ({
+    Array.from({ length: Math.ceil(mailboxes / domains.length) }, (_, index) => ({
       ...{
         id: uuidv7(),
         domainId: domain.id,

@@ -63,12 +63,12 @@ describe('PostgreSQL plans to read the index made for it:', () => {
   test.each(Object.keys(SERVED_BY))('%s', async (name) => {
     expect(await indexesOf(LISTS[name]?.(largest) ?? '')).toEqual(SERVED_BY[name])
   })
+})
 
-  test('every list of a table that grows', async () => {
-    for (const name of Object.keys(LISTS).filter((list) => !SERVED_BY[list])) {
-      expect({ name, reads: await indexesOf(LISTS[name]?.(largest) ?? '') }).toEqual({ name, reads: [] })
-    }
-  })
+test('a list for which no index is named reads no table that grows', async () => {
+  for (const name of Object.keys(LISTS).filter((list) => !SERVED_BY[list])) {
+    expect({ name, reads: await indexesOf(LISTS[name]?.(largest) ?? '') }).toEqual({ name, reads: [] })
+  }
 })
 
 /** What a list's statements read the growing tables by: the table with the index's columns and condition, or how else. */
