@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { foundCampaign } from './campaign/tenant.ts'
 import { type BenchPlatform, startPlatform } from './leadFiles/platform.ts'
 import { machineLine } from './support/machine.ts'
+import { type AtEnd, runBench } from './support/run.ts'
 
 const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campaign { status } } }'
 const PROGRESS = `query ($id: ID!) { campaign(id: $id) {
@@ -45,13 +46,10 @@ type Progress = {
 
 console.log(machineLine())
 const parts = values.parts.split(',')
-try {
-  if (parts.includes('plan')) await withPlatform({}, measurePlanning)
-  if (parts.includes('send')) await withPlatform(hurryingClock(), measureSending)
-} catch (error) {
-  console.error(error)
-  process.exitCode = 1
-}
+await runBench(async (atEnd) => {
+  if (parts.includes('plan')) await withPlatform(atEnd, {}, measurePlanning)
+  if (parts.includes('send')) await withPlatform(atEnd, hurryingClock(), measureSending)
+})
 
 /**
  * A clock by which all mails are due within seconds (a mailbox sends every quarter of an hour), early on a day, so that
@@ -64,7 +62,9 @@ function hurryingClock(): Record<string, string> {
   return { CLOCK_SPEED: String(SPEED), CLOCK_ORIGIN_AT: new Date(origin).toISOString() }
 }
 
+/** Measures on a platform of its own, which ends with that, or with the bench. */
 async function withPlatform(
+  atEnd: AtEnd,
   settings: Record<string, string>,
   measure: (platform: BenchPlatform, campaignId: string, taken: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
@@ -75,15 +75,14 @@ async function withPlatform(
     return ((await once(receiver, 'message')) as [{ taken: number }])[0].taken
   }
   const platform = await startPlatform(settings)
-  const stop = () => platform.stop().then(() => receiver.disconnect())
-  const interrupt = () => void stop().then(() => process.exit(130))
-  process.on('SIGINT', interrupt)
-  try {
-    await measure(platform, await foundCampaign(platform.oltp, leads, port), taken)
-  } finally {
-    process.off('SIGINT', interrupt)
-    await stop()
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= platform.stop().then(() => receiver.disconnect())
+    return stopping
   }
+  atEnd(stop)
+  await measure(platform, await foundCampaign(platform.oltp, leads, port), taken)
+  await stop()
 }
 
 async function measurePlanning(platform: BenchPlatform, campaignId: string): Promise<void> {
