@@ -24,6 +24,10 @@ const WATCHED = ['oltp', 'content', 'queue', 'worker', 'analytics'] as const
 const DAY_MS = 86_400_000
 /** A day in four minutes. */
 const SPEED = 360
+/** After so many planned mails there is a line about them. */
+const SLICE = 10_000
+/** Between two looks at how far a campaign is: it counts its mails for each. */
+const LOOK_MS = 500
 /** About what the platform takes to start. */
 const START_MS = 30_000
 
@@ -87,13 +91,25 @@ async function withPlatform(
 
 async function measurePlanning(platform: BenchPlatform, campaignId: string): Promise<void> {
   await platform.ask(LAUNCH, { id: campaignId })
-  const beganAt = performance.now()
+  const began = { at: performance.now(), mails: 0 }
   const before = usage(platform)
+  let last = began
   await until(platform, campaignId, ({ sendProgress }) => {
     const { queued = 0, sending = 0, sent = 0 } = sendProgress ?? {}
-    return queued + sending + sent >= leads
+    const mails = queued + sending + sent
+    if (mails - last.mails >= SLICE && mails < leads) last = reportSlice(last, mails, platform)
+    return mails >= leads
   })
-  report('planned', beganAt, before, platform)
+  if (last !== began) reportSlice(last, leads, platform)
+  report('planned', began.at, before, platform)
+}
+
+/** How fast the mails since the last slice were planned: whether that stays the same however many there are. */
+function reportSlice(last: { at: number; mails: number }, mails: number, platform: BenchPlatform) {
+  const at = performance.now()
+  const rate = (mails - last.mails) / ((at - last.at) / 1_000)
+  console.log(`  up to ${mails}: ${rate.toFixed(0)}/s, oltp ${platform.usageOf('oltp').memory.toFixed(0)} MB`)
+  return { at, mails }
 }
 
 async function measureSending(
@@ -120,7 +136,7 @@ async function until(
   for (;;) {
     const { campaign } = await platform.ask<Progress>(PROGRESS, { id })
     if (isDone(campaign)) return
-    await delay(200)
+    await delay(LOOK_MS)
   }
 }
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { allocate, type MailboxRoom, type SharedRoom } from '../../../subgraphs/oltp/services/sending/allocate.ts'
 import { addressCap, mailboxCap, warmupAllowance } from '../../../subgraphs/oltp/services/sending/caps.ts'
 import {
   findNextAction,
@@ -117,51 +116,4 @@ describe('caps', () => {
     expect([1, 5, 15].map((day) => warming(day))).toEqual([50, 62, 1_200])
     expect([15, 22].map((day) => warming(day, 'dedicated'))).toEqual([122, 1_200])
   })
-})
-
-test('mails are given out within every limit, evenly, whatever is asked for', () => {
-  const room = fc.record({
-    cap: fc.nat(20),
-    reserved: fc.nat(10),
-    slots: fc.nat(20),
-    isActive: fc.boolean(),
-    domain: fc.nat(2),
-  })
-  const limits = fc.record({ campaign: fc.nat(40), plan: fc.nat(40), domain: fc.nat(20), address: fc.nat(20) })
-  fc.assert(
-    fc.property(
-      fc.array(room, { maxLength: 6 }),
-      limits,
-      fc.array(fc.option(fc.nat(7)), { maxLength: 40 }),
-      (rooms, limit, wishes) => {
-        const mailboxes = rooms.map(({ domain, ...own }, index): MailboxRoom => {
-          return { ...own, id: `m${index}`, domainId: `d${domain}`, addressId: `a${domain}`, isWarming: false }
-        })
-        const shared: SharedRoom = {
-          ...{ campaign: limit.campaign, plan: limit.plan },
-          domains: new Map([0, 1, 2].map((id) => [`d${id}`, limit.domain])),
-          addresses: new Map([0, 1, 2].map((id) => [`a${id}`, limit.address])),
-        }
-        const places = allocate(
-          wishes.map((wish) => ({ mailboxId: wish === null ? null : `m${wish}` })),
-          mailboxes,
-          shared,
-        )
-        const taken = (id: string) => places.filter(({ mailbox }) => mailbox?.id === id).length
-        const ofDomain = (id: string) => places.filter(({ mailbox }) => mailbox?.domainId === id).length
-        for (const { id, cap, reserved, slots, isActive } of mailboxes) {
-          expect(taken(id)).toBeLessThanOrEqual(isActive ? Math.max(0, Math.min(cap - reserved, slots)) : 0)
-        }
-        for (const id of ['d0', 'd1', 'd2'])
-          expect(ofDomain(id)).toBeLessThanOrEqual(Math.min(limit.domain, limit.address))
-        const all = places.filter(({ mailbox }) => mailbox).length
-        expect(all).toBeLessThanOrEqual(Math.min(limit.campaign, limit.plan))
-        for (const [index, wish] of wishes.entries()) {
-          const place = places[index]
-          if (wish !== null && place?.mailbox) expect(place.mailbox.id).toBe(`m${wish}`)
-          if (!place?.mailbox) expect(place?.limit).toBeTruthy()
-        }
-      },
-    ),
-  )
 })

@@ -7,7 +7,7 @@ import { localDay } from '../mailFlow/localDay.ts'
 import { type AddressDay, findAddressLoads } from './addressLoads.ts'
 import { promiseAddresses } from './addressPromises.ts'
 import { findWakeCount, leaveAgenda } from './agenda.ts'
-import { allocate, limitOf, type MailToPlace, type Placed } from './allocate.ts'
+import { allocate, hasRoom, type MailToPlace, type Placed } from './allocate.ts'
 import { type BudgetKey, findBudgets } from './budgets.ts'
 import {
   budgetKeys,
@@ -183,18 +183,7 @@ async function placeMails(
     const slot = slots[index]
     return mailbox && slot ? [{ ...mail, mailbox, slot }] : []
   })
-  return { placed, isFull: placed.length < mails.length && !hasRoom(rooms, placed) }
-}
-
-/** Whether one more mail would fit in somewhere; `shared` has been taken from already. */
-function hasRoom({ mailboxes, shared }: ReturnType<typeof makeRooms>, placed: readonly PlacedMail[]): boolean {
-  if (shared.campaign <= 0 || shared.plan <= 0) return false
-  const counts = new Map<string, number>()
-  for (const { mailbox } of placed) counts.set(mailbox.id, (counts.get(mailbox.id) ?? 0) + 1)
-  return mailboxes.some((room) => {
-    const taken = counts.get(room.id) ?? 0
-    return limitOf({ ...room, reserved: room.reserved + taken, slots: room.slots - taken }, shared) === null
-  })
+  return { placed, isFull: placed.length < mails.length && !hasRoom(rooms.mailboxes, rooms.shared) }
 }
 
 /** Times for placed mails, each mailbox's spread over the span; undefined where there is no place. */

@@ -1,9 +1,9 @@
 import { localDay } from '../mailFlow/localDay.ts'
 import { addressDay } from './addressLoads.ts'
-import type { MailboxRoom, SharedRoom } from './allocate.ts'
 import type { BudgetKey, Budgets } from './budgets.ts'
 import { type CampaignFacts, planKey, type SendingMailbox } from './campaignFacts.ts'
 import { addressCap, DOMAIN_DAILY_CAP, mailboxCap } from './caps.ts'
+import type { MailboxRoom, SharedRoom } from './limits.ts'
 import { slotsIn } from './slots.ts'
 import type { Span } from './window.ts'
 
