@@ -4,7 +4,7 @@
  * The whole platform in processes of its own, mails going to a server that takes everything, in another. `plan`: due leads
  * rendered, stored and queued, at the usual pace of the clock, so that next to nothing leaves meanwhile. `send`: a clock by
  * which mails are due within seconds, from launch until the last mail was taken and then until analytics has counted it.
- * After `--`: `--leads 5000`, `--parts plan,send`.
+ * After `--`: `--leads 5000`, `--mailboxes 1000`, `--parts plan,send`.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -32,11 +32,20 @@ const LOOK_MS = 500
 const START_MS = 30_000
 
 const { values } = parseArgs({
-  options: { leads: { type: 'string', default: '5000' }, parts: { type: 'string', default: 'plan,send' } },
+  options: {
+    leads: { type: 'string', default: '5000' },
+    mailboxes: { type: 'string', default: '1000' },
+    parts: { type: 'string', default: 'plan,send' },
+  },
 })
 const leads = Number(values.leads)
+const mailboxes = Number(values.mailboxes)
 if (!Number.isSafeInteger(leads) || leads < 1 || leads > 200_000) {
   console.error('--leads takes 1 to 200000')
+  process.exit(1)
+}
+if (!Number.isSafeInteger(mailboxes) || mailboxes < 1 || mailboxes > 50_000) {
+  console.error('--mailboxes takes 1 to 50000')
   process.exit(1)
 }
 
@@ -85,7 +94,7 @@ async function withPlatform(
     return stopping
   }
   atEnd(stop)
-  await measure(platform, await foundCampaign(platform.oltp, leads, port), taken)
+  await measure(platform, await foundCampaign(platform.oltp, { leads, mailboxes, smtpPort: port }), taken)
   await stop()
 }
 

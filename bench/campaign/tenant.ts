@@ -5,18 +5,17 @@ import type { ServiceClient } from '#platform/graph/serviceClient.ts'
 const PROVISION = 'mutation ($input: ProvisionTenantInput!) { provisionTenant(input: $input) { created } }'
 const LEADS_PER_CALL = 1_000
 const MAILS_PER_DOMAIN = 1_000
-const MAILS_PER_MAILBOX = 5
-/** Who has more leads has no more mailboxes than this, each with more mails. */
-const MOST_MAILBOXES = 1_000
 
 /** A draft of a campaign to so many leads, from as many domains as may send to them in a day; answers its id. */
-export async function foundCampaign(oltp: ServiceClient, leads: number, smtpPort: number): Promise<string> {
+export async function foundCampaign(
+  oltp: ServiceClient,
+  { leads, mailboxes, smtpPort }: { leads: number; mailboxes: number; smtpPort: number },
+): Promise<string> {
   const [companyId, templateId, campaignId] = [uuidv7(), uuidv7(), uuidv7()]
   const tenant = { id: DEMO_TENANTS.demo, name: 'Bench', slug: 'bench' }
   const domains = Array.from({ length: Math.ceil(leads / MAILS_PER_DOMAIN) }, (_, index) => ({
     ...{ id: uuidv7(), companyId, domain: `d${index}.bench.example`, verificationStatus: 'VERIFIED' },
   }))
-  const mailboxes = Math.min(MOST_MAILBOXES, leads / MAILS_PER_MAILBOX)
   const emailAccounts = domains.flatMap((domain) =>
     Array.from({ length: Math.ceil(mailboxes / domains.length) }, (_, index) => ({
       ...{

@@ -26,7 +26,7 @@ type Asked = typeof asked extends fc.Arbitrary<infer Value> ? Value : never
 
 function build({ rooms, limit, wishes }: Asked) {
   const mailboxes = rooms.map(({ domain, ...own }, index): MailboxRoom => {
-    return { ...own, id: `m${index}`, domainId: `d${domain}`, addressId: `a${domain}` }
+    return { ...own, waiting: 0, id: `m${index}`, domainId: `d${domain}`, addressId: `a${domain}` }
   })
   const shared: SharedRoom = {
     ...{ campaign: limit.campaign, plan: limit.plan },

@@ -164,25 +164,42 @@ test('what is planned at once lies within one day of the tenant and one of UTC',
   )
 })
 
+const minutes = fc.integer({ min: 1, max: 600 })
+const count = fc.integer({ min: 1, max: 300 })
+
 test('slots are spread evenly, within their span, in order, and the same for the same seed', () => {
   fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 300 }),
-      instant,
-      fc.integer({ min: 1, max: 600 }),
-      fc.string(),
-      (count, from, minutes, seed) => {
-        const span = { from, to: new Date(from.getTime() + minutes * MINUTE_MS) }
-        const slots = spreadSlots(count, span, seed)
-        expect(spreadSlots(count, span, seed)).toEqual(slots)
-        const share = Math.min(LONGEST_GAP_MS, (minutes * MINUTE_MS) / count)
-        for (const [index, slot] of slots.entries()) {
-          const offset = slot.getTime() - from.getTime()
-          expect(offset).toBeGreaterThanOrEqual(Math.floor(index * share))
-          expect(offset).toBeLessThan((index + 1) * share)
-          expect(slot < span.to).toBe(true)
-        }
-      },
-    ),
+    fc.property(count, instant, minutes, fc.nat(400), fc.string(), (count, from, minutes, waiting, seed) => {
+      const span = { from, to: new Date(from.getTime() + minutes * MINUTE_MS) }
+      const slots = spreadSlots(count, span, { waiting, seed })
+      expect(spreadSlots(count, span, { waiting, seed })).toEqual(slots)
+      const shares = Math.max(count, Math.ceil((minutes * MINUTE_MS) / LONGEST_GAP_MS))
+      const share = (minutes * MINUTE_MS) / shares
+      // One in each of so many shares, those after what waits; after the last comes the first.
+      const expected = Array.from({ length: count }, (_, index) => (waiting + index) % shares)
+      const taken = slots.map((slot) => {
+        const place = (slot.getTime() - from.getTime()) / share
+        return expected.find((index) => place >= index - 1 / share && place < index + 1)
+      })
+      expect(taken).toEqual(expected.sort((a, b) => a - b))
+      for (const slot of slots) expect(slot < span.to).toBe(true)
+    }),
+  )
+})
+
+test('mails planned one by one lie as far apart as those that are planned together', () => {
+  fc.assert(
+    fc.property(count, instant, minutes, (count, from, minutes) => {
+      const span = { from, to: new Date(from.getTime() + minutes * MINUTE_MS) }
+      const slots = Array.from({ length: count }, (_, waiting) => spreadSlots(1, span, { waiting, seed: 'any' })[0])
+      const shares = Math.ceil((minutes * MINUTE_MS) / LONGEST_GAP_MS)
+      const share = (minutes * MINUTE_MS) / shares
+      const inShare = new Map<number, number>()
+      for (const slot of slots) {
+        const index = Math.floor(((slot?.getTime() ?? 0) - from.getTime() + 1) / share)
+        inShare.set(index, (inShare.get(index) ?? 0) + 1)
+      }
+      for (const mails of inShare.values()) expect(mails).toBeLessThanOrEqual(Math.ceil(count / shares))
+    }),
   )
 })

@@ -176,7 +176,10 @@ function holdOverCap(counted: readonly Decided[], { budgets, at }: { budgets: Bu
     }
   }
   const begun: Budgets = {
-    of: (key) => ({ reserved: budgets.of(key).sent + (taken.get(nameOf(key)) ?? 0), sent: 0 }),
+    of: (key) => {
+      const mails = budgets.of(key).sent + (taken.get(nameOf(key)) ?? 0)
+      return { reserved: mails, sent: mails }
+    },
   }
   // What a person writes is held by no cap, but takes of the mailbox's day.
   for (const one of counted) if (!one.facts.campaign) take(one)

@@ -19,7 +19,9 @@ export type MailboxRoom = {
   isWarming: boolean
   cap: number
   reserved: number
-  /** Mails that still fit into the span at a decent distance. */
+  /** Of these, mails that have not begun to leave. */
+  waiting: number
+  /** Mails that still fit into the span at a decent distance, beside those that wait. */
   slots: number
 }
 

@@ -18,6 +18,7 @@ import {
   type SendingMailbox,
 } from './campaignFacts.ts'
 import { cursorAfter, type DueCursor, findDueEnrollments, findEarlierMails } from './dueEnrollments.ts'
+import type { MailboxRoom } from './limits.ts'
 import { planOrphansAgain } from './orphans.ts'
 import { composeMails, type DueMail, decideDue, type PlacedMail } from './planBatch.ts'
 import { replanOverdue } from './replan.ts'
@@ -188,9 +189,11 @@ async function placeMails(
 
 /** Times for placed mails, each mailbox's spread over the span; undefined where there is no place. */
 function giveSlots(places: readonly Placed[], span: Span, seed: string): (Date | undefined)[] {
-  const counts = new Map<string, number>()
-  for (const { mailbox } of places) if (mailbox) counts.set(mailbox.id, (counts.get(mailbox.id) ?? 0) + 1)
-  const slots = new Map([...counts].map(([id, count]) => [id, spreadSlots(count, span, `${seed} ${id}`)]))
+  const counts = new Map<MailboxRoom, number>()
+  for (const { mailbox } of places) if (mailbox) counts.set(mailbox, (counts.get(mailbox) ?? 0) + 1)
+  const slots = new Map(
+    [...counts].map(([{ id, waiting }, count]) => [id, spreadSlots(count, span, { waiting, seed: `${seed} ${id}` })]),
+  )
   return places.map(({ mailbox }) => (mailbox ? slots.get(mailbox.id)?.shift() : undefined))
 }
 

@@ -53,7 +53,10 @@ type Overdue = {
 /** Where the next batch goes on. */
 type Place = { at: Date; id: string } | null
 
-type ReplanInput = { at: Date; span: Span; after?: Place }
+type ReplanInput = { at: Date; span: Span }
+
+/** `given`: mails of each mailbox that got a new time before this batch. */
+type BatchInput = ReplanInput & { after: Place; given: ReadonlyMap<string, number> }
 
 /**
  * Gives a campaign's mail that was to leave and could not (the campaign was paused, the window closed, no worker lived) a
@@ -67,10 +70,12 @@ export async function replanOverdue(
 ): Promise<boolean> {
   let isShort = false
   let after: Place = null
+  const given = new Map<string, number>()
   for (;;) {
     // Mail that stays is passed over: one mailbox that is full hides no other.
-    const { overdue, moved } = await replanBatch(context, campaign, { at, span, after })
-    isShort ||= moved < overdue.length
+    const { overdue, moved } = await replanBatch(context, campaign, { at, span, after, given })
+    for (const { emailAccountId } of moved) given.set(emailAccountId, (given.get(emailAccountId) ?? 0) + 1)
+    isShort ||= moved.length < overdue.length
     const last = overdue.at(-1)
     if (!last || overdue.length < REPLAN_BATCH) return isShort
     after = { at: last.scheduledAt, id: last.id }
@@ -80,8 +85,8 @@ export async function replanOverdue(
 async function replanBatch(
   context: Context,
   campaign: CampaignFacts,
-  { at, span, after }: ReplanInput,
-): Promise<{ overdue: Overdue[]; moved: number }> {
+  { at, span, after, given }: BatchInput,
+): Promise<{ overdue: Overdue[]; moved: Overdue[] }> {
   const { db, requestId, log } = context
   let promises: AddressPromises | undefined
   let overdue: Overdue[] = []
@@ -106,7 +111,7 @@ async function replanBatch(
     const promising = await promiseAddresses(db.systemSql, addresses, span.from)
     promises = promising
     moved = fitting.filter((mail) => promising.take(addressNeeded(mail, mailboxes, span)))
-    await writeNewTimes(tx, campaign, moved, { mailboxes, span, at, requestId })
+    await writeNewTimes(tx, campaign, moved, { mailboxes, span, at, given, requestId })
     used = moved.map((mail) => addressNeeded(mail, mailboxes, span))
   }
   try {
@@ -120,7 +125,7 @@ async function replanBatch(
   }
   if (moved.length > 0) log.info({ campaign: campaign.id, mails: moved.length }, 'overdue mail has a new time')
   await giveBackOldDays(context, moved, { mailboxes, span })
-  return { overdue, moved: moved.length }
+  return { overdue, moved }
 }
 
 type MoveParts = { overdue: readonly Overdue[]; mailboxes: ReadonlyMap<string, SendingMailbox>; span: Span }
@@ -134,7 +139,7 @@ async function takeNewDay(tx: Queryable, campaign: CampaignFacts, { overdue, mai
   const days = new Map([span.from, ...overdue.map(({ scheduledAt }) => scheduledAt)].map((at) => [dayKey(at), at]))
   const keys = known.flatMap((mailbox) => [...days.values()].flatMap((day) => budgetKeys(campaign, mailbox, day)))
   const budgets = await lockBudgets(tx, keys)
-  const begun: Budgets = { of: (key) => ({ reserved: budgets.of(key).sent, sent: 0 }) }
+  const begun: Budgets = { of: (key) => ({ ...budgets.of(key), reserved: budgets.of(key).sent }) }
   const mayLeave = ({ emailAccountId }: Overdue) => {
     const address = mailboxes.get(emailAccountId)?.address
     return !address || !isStopped(address)
@@ -190,12 +195,22 @@ async function writeNewTimes(
   tx: Queryable,
   campaign: CampaignFacts,
   moved: readonly Overdue[],
-  { mailboxes, span, at, requestId }: Pick<MoveParts, 'mailboxes' | 'span'> & { at: Date; requestId: string },
+  {
+    mailboxes,
+    span,
+    at,
+    given,
+    requestId,
+  }: Pick<MoveParts, 'mailboxes'> & Pick<BatchInput, 'span' | 'at' | 'given'> & { requestId: string },
 ): Promise<void> {
   if (moved.length === 0) return
   const counts = new Map<string, number>()
   for (const { emailAccountId } of moved) counts.set(emailAccountId, (counts.get(emailAccountId) ?? 0) + 1)
-  const slots = new Map([...counts].map(([id, count]) => [id, spreadSlots(count, span, `${id} ${at.toISOString()}`)]))
+  const slots = new Map(
+    [...counts].map(([id, count]) => {
+      return [id, spreadSlots(count, span, { waiting: given.get(id) ?? 0, seed: `${id} ${at.toISOString()}` })]
+    }),
+  )
   const times = moved.map(({ emailAccountId }) => slots.get(emailAccountId)?.shift() ?? span.from)
   const addresses = moved.map(({ emailAccountId }) => mailboxes.get(emailAccountId)?.address?.id ?? null)
   const values = [currentTenant(), moved.map(({ id }) => id), times, addresses, at]

@@ -15,29 +15,31 @@ export function makeRooms(
 ): { mailboxes: MailboxRoom[]; shared: SharedRoom } {
   const day = localDay(span.from, campaign.timezones.tenant)
   const utcDay = localDay(span.from, 'UTC')
-  const reserved = (scope: BudgetKey['scope'], scopeId: string) => budgets.of({ scope, scopeId, day }).reserved
+  const budget = (scope: BudgetKey['scope'], scopeId: string) => budgets.of({ scope, scopeId, day })
   const slots = slotsIn(span)
   const domains = new Map<string, number>()
   const addresses = new Map<string, number>()
   const rooms = mailboxes.map((mailbox): MailboxRoom => {
     const { id, domainId, address, isActive } = mailbox
-    domains.set(domainId, DOMAIN_DAILY_CAP - reserved('domain', domainId))
+    domains.set(domainId, DOMAIN_DAILY_CAP - budget('domain', domainId).reserved)
     if (address) {
       const load = loads.get(addressDay({ addressId: address.id, day: utcDay })) ?? 0
       addresses.set(address.id, addressCap(address, span.from) - load)
     }
     const cap = mailboxCap(mailbox, span.from)
+    const { reserved, sent } = budget('mailbox', id)
+    const waiting = Math.max(0, reserved - sent)
     return {
-      ...{ id, domainId, addressId: address?.id ?? null, isActive, cap, slots },
+      ...{ id, domainId, addressId: address?.id ?? null, isActive, cap, reserved, waiting },
       isWarming: cap < mailbox.dailyLimit,
-      reserved: reserved('mailbox', id),
+      slots: slots - waiting,
     }
   })
   const { dailyCap, plan } = campaign
   return {
     mailboxes: rooms,
     shared: {
-      campaign: (dailyCap ?? Number.POSITIVE_INFINITY) - reserved('campaign', campaign.id),
+      campaign: (dailyCap ?? Number.POSITIVE_INFINITY) - budget('campaign', campaign.id).reserved,
       plan: plan ? plan.maxEmails - budgets.of(planKey(plan, span.from)).reserved : Number.POSITIVE_INFINITY,
       domains,
       addresses,

@@ -13,14 +13,23 @@ export function slotsIn({ from, to }: Span): number {
 }
 
 /**
- * `count` times within a span for one mailbox: evenly spread, each at a random place within its own share, so that it
- * looks like a person and is no burst. The same for the same seed; in ascending order; whole milliseconds.
+ * `count` times within a span for one mailbox: each at a random place within its own share of the span, so that it looks
+ * like a person and is no burst. Mails that wait already have the first shares; when those are all taken it begins anew
+ * with the first, so that mails planned one by one lie as far apart as if they had been planned together.
+ * The same for the same seed; in ascending order; whole milliseconds.
+ * @param waiting mails that were planned for this mailbox before, and have not left
  */
-export function spreadSlots(count: number, { from, to }: Span, seed: string): Date[] {
+export function spreadSlots(
+  count: number,
+  { from, to }: Span,
+  { waiting, seed }: { waiting: number; seed: string },
+): Date[] {
   const length = Math.max(0, to.getTime() - from.getTime())
-  const share = Math.min(LONGEST_GAP_MS, length / Math.max(1, count))
+  const shares = Math.max(count, Math.ceil(length / LONGEST_GAP_MS))
   const roll = makeRoll(seed)
-  return Array.from({ length: count }, (_, index) => new Date(from.getTime() + Math.floor((index + roll()) * share)))
+  return Array.from({ length: count }, (_, index) => ((waiting + index) % shares) + roll())
+    .sort((a, b) => a - b)
+    .map((place) => new Date(from.getTime() + Math.floor(place * (length / shares))))
 }
 
 /** Numbers from 0 (included) to 1 (excluded), the same for the same seed (mulberry32). */
