@@ -19,15 +19,15 @@ const LAUNCH = 'mutation ($id: ID!) { launchCampaign(input: { id: $id }) { campa
 const PROGRESS = `query ($id: ID!) { campaign(id: $id) {
   status sendProgress { queued sending sent failed } analytics { sent } } }`
 
-const WATCHED = ['oltp', 'content', 'queue', 'worker', 'analytics'] as const
+const WATCHED = ['oltp', 'content', 'queue', 'worker', 'analytics', 'postgres'] as const
 
 const DAY_MS = 86_400_000
 /** A day in four minutes. */
 const SPEED = 360
 /** After so many planned mails there is a line about them. */
 const SLICE = 10_000
-/** Between two looks at how far a campaign is: it counts its mails for each. */
-const LOOK_MS = 500
+/** Looks at how far a campaign is, for which its mails are counted, take no more than one part in so many of the time. */
+const LOOKING_SHARE = 30
 /** About what the platform takes to start. */
 const START_MS = 30_000
 
@@ -100,25 +100,30 @@ async function withPlatform(
 
 async function measurePlanning(platform: BenchPlatform, campaignId: string): Promise<void> {
   await platform.ask(LAUNCH, { id: campaignId })
-  const began = { at: performance.now(), mails: 0 }
-  const before = usage(platform)
+  const began = { at: performance.now(), mails: 0, usage: usage(platform) }
   let last = began
   await until(platform, campaignId, ({ sendProgress }) => {
     const { queued = 0, sending = 0, sent = 0 } = sendProgress ?? {}
     const mails = queued + sending + sent
-    if (mails - last.mails >= SLICE && mails < leads) last = reportSlice(last, mails, platform)
+    if (leads > SLICE && (mails - last.mails >= SLICE || mails >= leads)) last = reportSlice(last, mails, platform)
     return mails >= leads
   })
-  if (last !== began) reportSlice(last, leads, platform)
-  report('planned', began.at, before, platform)
+  report('planned', began.at, began.usage, platform)
 }
 
-/** How fast the mails since the last slice were planned: whether that stays the same however many there are. */
-function reportSlice(last: { at: number; mails: number }, mails: number, platform: BenchPlatform) {
-  const at = performance.now()
-  const rate = (mails - last.mails) / ((at - last.at) / 1_000)
-  console.log(`  up to ${mails}: ${rate.toFixed(0)}/s, oltp ${platform.usageOf('oltp').memory.toFixed(0)} MB`)
-  return { at, mails }
+/** What the mails since the last slice took each: whether that stays the same, however many there are already. */
+function reportSlice(last: { at: number; mails: number; usage: number[] }, mails: number, platform: BenchPlatform) {
+  const slice = { at: performance.now(), mails, usage: usage(platform) }
+  const planned = mails - last.mails
+  const rate = planned / ((slice.at - last.at) / 1_000)
+  const cost = slice.usage.map((seconds, index) => {
+    return `${WATCHED[index]} ${(((seconds - (last.usage[index] ?? 0)) * 1_000) / planned).toFixed(2)}`
+  })
+  const memory = platform.usageOf('oltp').memory.toFixed(0)
+  console.log(
+    `  up to ${mails}: ${rate.toFixed(0)}/s; milliseconds of processor a mail: ${cost.join(', ')}; oltp ${memory} MB`,
+  )
+  return slice
 }
 
 async function measureSending(
@@ -143,9 +148,10 @@ async function until(
   isDone: (campaign: Progress['campaign']) => boolean,
 ): Promise<void> {
   for (;;) {
+    const askedAt = performance.now()
     const { campaign } = await platform.ask<Progress>(PROGRESS, { id })
     if (isDone(campaign)) return
-    await delay(LOOK_MS)
+    await delay(LOOKING_SHARE * (performance.now() - askedAt))
   }
 }
 
@@ -155,7 +161,7 @@ function usage(platform: BenchPlatform): number[] {
 
 function report(what: string, beganAt: number, before: readonly number[], platform: BenchPlatform): void {
   const seconds = (performance.now() - beganAt) / 1_000
-  const cpu = usage(platform).map((now, index) => `${WATCHED[index]} ${now - (before[index] ?? 0)} s`)
+  const cpu = usage(platform).map((now, index) => `${WATCHED[index]} ${(now - (before[index] ?? 0)).toFixed(1)} s`)
   const memory = WATCHED.map((name) => `${name} ${platform.usageOf(name).memory.toFixed(0)} MB`)
   console.log(`${what}: ${leads} mails in ${seconds.toFixed(1)} s, ${(leads / seconds).toFixed(0)}/s`)
   console.log(`  processor time: ${cpu.join(', ')}; memory: ${memory.join(', ')}`)

@@ -8,6 +8,7 @@ import { localEnvironment } from '#platform/local/environment.ts'
 import { readLocalSettings } from '#platform/local/settings.ts'
 import { makeLocalGraphClient, makeLocalOltpClient } from '../../cli/localClients.ts'
 import { makeStartFolder, pressCtrlC, processesOf, runStart } from '../../tests/support/localPlatform.ts'
+import { processorTimeOfFamily } from '../support/processorTime.ts'
 
 const PROVISION = 'mutation ($input: ProvisionTenantInput!) { provisionTenant(input: $input) { created } }'
 
@@ -17,7 +18,7 @@ export type BenchPlatform = {
   at: (path: string) => URL
   /** The oltp tier's own door, for services. */
   oltp: ServiceClient
-  /** Resident memory of a process, in MB, and the processor time it has had, in whole seconds. */
+  /** Resident memory of a process, in MB, and the processor time that it and its children have had, in seconds. */
   usageOf: (name: string) => { memory: number; seconds: number }
   stop: () => Promise<void>
 }
@@ -56,9 +57,10 @@ export async function startPlatform(settings: Record<string, string> = {}): Prom
       oltp,
       at: (address) => new URL(address, `http://127.0.0.1:${ports.gateway}`),
       usageOf: (service) => {
-        const asked = ['-o', 'rss=,cputimes=', '-p', String(pids.get(service))]
-        const [kilobytes, seconds] = execFileSync('ps', asked, { encoding: 'utf8' }).trim().split(/\s+/).map(Number)
-        return { memory: (kilobytes ?? 0) / 1024, seconds: seconds ?? 0 }
+        const pid = pids.get(service)
+        if (pid === undefined) throw new Error(`there is no process ${service}`)
+        const kilobytes = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
+        return { memory: Number(kilobytes) / 1024, seconds: processorTimeOfFamily(pid) / 1_000 }
       },
       stop,
     }

@@ -36,7 +36,8 @@ const STORE_MESSAGES = `mutation StoreMessages($messages: [StoreMessageInput!]!)
   }
 }`
 
-const MAILS_PER_CALL = 50
+/** Mails that one call of the content tier stores. */
+export const MAILS_PER_CALL = 50
 const CHARACTERS_PER_CALL = 24 * 1024 * 1024
 const TIMEOUT_MS = 60_000
 

@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '#platform/errors.ts'
 import type { Context } from '../../context.ts'
 import { dedupKey, type RawMail, readRawMail } from '../mailFlow/rawMail.ts'
-import { storeMails } from '../mailFlow/storedMail.ts'
+import { MAILS_PER_CALL, storeMails } from '../mailFlow/storedMail.ts'
 import { composeMail, messageIdOf } from '../rendering/composeMail.ts'
 import type { CampaignFacts, PlannedStep, SendingMailbox } from './campaignFacts.ts'
 import type { DueEnrollment, EarlierMail } from './dueEnrollments.ts'
@@ -81,26 +81,41 @@ export async function composeMails(
 ): Promise<{ composed: ComposedMail[]; changes: EnrollmentChange[] }> {
   const composed: ComposedMail[] = []
   const changes: EnrollmentChange[] = []
-  for (const placed of mails) {
-    const { enrollment, step } = placed
-    try {
-      composed.push(await composeOne(placed))
-    } catch (error) {
-      if (!(error instanceof AppError) || !['INVALID_INPUT', 'LIMIT_REACHED'].includes(error.code)) throw error
-      const stopReason = `step ${step.stepOrder}: ${error.message}`.slice(0, 500)
-      const { id, version, currentStepOrder, emailAccountId } = enrollment
-      changes.push({ id, version, currentStepOrder, emailAccountId, nextRunAt: null, status: 'stopped', stopReason })
+  // While the content tier stores some, the next are rendered.
+  let storing = Promise.resolve()
+  for (let from = 0; from < mails.length; from += MAILS_PER_CALL) {
+    const ready = await composePart(mails.slice(from, from + MAILS_PER_CALL))
+    composed.push(...ready)
+    await storing
+    storing = store(ready)
+    storing.catch(() => undefined)
+  }
+  await storing
+  return { composed, changes }
+
+  async function composePart(part: readonly PlacedMail[]): Promise<ComposedMail[]> {
+    const ready: ComposedMail[] = []
+    for (const placed of part) {
+      const { enrollment, step } = placed
+      try {
+        ready.push(await composeOne(placed))
+      } catch (error) {
+        if (!(error instanceof AppError) || !['INVALID_INPUT', 'LIMIT_REACHED'].includes(error.code)) throw error
+        const stopReason = `step ${step.stepOrder}: ${error.message}`.slice(0, 500)
+        const { id, version, currentStepOrder, emailAccountId } = enrollment
+        changes.push({ id, version, currentStepOrder, emailAccountId, nextRunAt: null, status: 'stopped', stopReason })
+      }
+    }
+    return ready
+  }
+
+  async function store(ready: readonly ComposedMail[]): Promise<void> {
+    const raws = ready.map(({ raw }) => raw)
+    const stored = await storeMails(content, raws, { tenantId, requestId })
+    if (raws.some(({ storageKey }) => !stored.has(storageKey))) {
+      throw new AppError('UNAVAILABLE', 'the content tier did not answer for every mail')
     }
   }
-  const stored = await storeMails(
-    content,
-    composed.map(({ raw }) => raw),
-    { tenantId, requestId },
-  )
-  if (composed.some(({ raw }) => !stored.has(raw.storageKey))) {
-    throw new AppError('UNAVAILABLE', 'the content tier did not answer for every mail')
-  }
-  return { composed, changes }
 
   async function composeOne({ enrollment, step, earlier, mailbox, slot }: PlacedMail): Promise<ComposedMail> {
     const { lead } = enrollment
