@@ -1,7 +1,9 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  runtime: '<rootDir>/tests/support/runtime.cjs',
   roots: ['<rootDir>/tests'],
+  testSequencer: '<rootDir>/tests/support/sequencer.cjs',
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
