@@ -198,7 +198,8 @@ describe('the page of numbers', () => {
       const pages = await Promise.all([scrape(registry), scrape(registry)])
       return [...pages, await scrape(registry)]
     })
-    expect(statements).toHaveLength(1)
+    // The tier's own relay is at work besides.
+    expect(statements.filter((text) => !/outbox_events|insert_jobs/.test(text))).toHaveLength(1)
     for (const page of result) {
       expect(page).toMatchObject({
         [`queue_jobs_waiting{queue="${NAME}",band="high"}`]: 1,

@@ -54,7 +54,7 @@ function makeResolver(schema: GraphQLSchema, draw: Draw, chances: Chances): Grap
     if (happens(path, 'isWrong')) return isListType(type) ? 7 : { not: 'what it should be' }
     if (!isListType(type)) return makeNamed(type as GraphQLNamedType, path)
     const items = Array.from({ length: draw(path, 'length') % 4 }, (_, i) => itemOf(type.ofType, `${path}.${i}`))
-    return draw(path, 'kind') < 300 ? new Set(items) : items
+    return draw(path, 'kind') < 300 ? { [Symbol.iterator]: () => items[Symbol.iterator]() } : items
   }
   const itemOf = (type: GraphQLOutputType, path: string) => {
     try {
