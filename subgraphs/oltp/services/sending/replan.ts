@@ -191,17 +191,13 @@ function addressNeeded(
   return hasPromise ? null : address
 }
 
+type NewTimes = Pick<MoveParts, 'mailboxes'> & Omit<BatchInput, 'after'> & { requestId: string }
+
 async function writeNewTimes(
   tx: Queryable,
   campaign: CampaignFacts,
   moved: readonly Overdue[],
-  {
-    mailboxes,
-    span,
-    at,
-    given,
-    requestId,
-  }: Pick<MoveParts, 'mailboxes'> & Pick<BatchInput, 'span' | 'at' | 'given'> & { requestId: string },
+  { mailboxes, span, at, given, requestId }: NewTimes,
 ): Promise<void> {
   if (moved.length === 0) return
   const counts = new Map<string, number>()
