@@ -28,6 +28,8 @@ const SPEED = 360
 const SLICE = 10_000
 /** Looks at how far a campaign is, for which its mails are counted, take no more than one part in so many of the time. */
 const LOOKING_SHARE = 30
+/** But for the end not to be seen late, the next look is never further away than this. */
+const LONGEST_WAIT_MS = 3_000
 /** About what the platform takes to start. */
 const START_MS = 30_000
 
@@ -151,7 +153,7 @@ async function until(
     const askedAt = performance.now()
     const { campaign } = await platform.ask<Progress>(PROGRESS, { id })
     if (isDone(campaign)) return
-    await delay(LOOKING_SHARE * (performance.now() - askedAt))
+    await delay(Math.min(LONGEST_WAIT_MS, LOOKING_SHARE * (performance.now() - askedAt)))
   }
 }
 
