@@ -1,9 +1,12 @@
 import type pg from 'pg'
 
+/** In names of partitions. Which months have one depends on when they were made. */
+const MONTH = /_\d{4}_\d\d/g
+
 /** One line for everything that migrations make: relations, columns, keys, policies, grants, functions, comments. */
 export async function describeCatalogue(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query<{ line: string }>(OBJECTS)
-  return rows.map(({ line }) => line).sort()
+  return rows.map(({ line }) => line.replaceAll(MONTH, '_month')).sort()
 }
 
 const OURS = `relnamespace = 'public'::regnamespace AND relname NOT LIKE '\\_prisma\\_migrations%'`

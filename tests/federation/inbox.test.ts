@@ -192,7 +192,10 @@ test('too many bounces stop the mailbox: its owner is told, the audit log knows 
   const AUDIT = '{ auditLog { nodes { action notes newValues } } }'
   const log = await eventually(
     () => platform.ask(AUDIT),
-    ({ data }) => data.auditLog.nodes.some(({ action }: { action: string }) => action === 'emailAccount.reactivate'),
+    ({ data }) =>
+      ['emailAccount.suspend', 'emailAccount.reactivate'].every((wanted) =>
+        data.auditLog.nodes.some(({ action }: { action: string }) => action === wanted),
+      ),
   )
   expect(log.data.auditLog.nodes).toEqual(
     expect.arrayContaining([

@@ -7,9 +7,9 @@ import { currentTenant, findCurrentTenant } from '#platform/database/tenantScope
 import { AppError } from '#platform/errors.ts'
 import { closeIdleConnections } from '#platform/graph/httpPost.ts'
 import { makeServiceClient } from '#platform/graph/serviceClient.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { makeLog } from '#platform/log.ts'
 import { buildSubgraph, type Subgraph } from '#platform/subgraph/subgraph.ts'
+import { findFreePort } from '../support/freePort.ts'
 import { DEMO, postGraphql } from '../support/graph.ts'
 
 const SDL = `

@@ -16,9 +16,9 @@ const received: { headers: Record<string, unknown>; body: string }[] = []
 
 beforeAll(async () => {
   platform = await startPlatform({ tiers: [] })
-  // The same gateway again, with less patience.
+  // The same gateway again, with less patience; but more than this process may stand still for.
   await platform.stopGateway()
-  await platform.startGateway({ TIER_TIMEOUT_MS: '500' })
+  await platform.startGateway({ TIER_TIMEOUT_MS: '3000' })
   tier = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
@@ -176,7 +176,7 @@ describe('what a tier is sent', () => {
       key: platform.key('gateway', 'oltp'),
       url: platform.tierUrl('oltp'),
     } as const
-    const client = new TierClient(edge, { timeoutMs: 1_000, maxAnswerBytes: 1_000 }, makeLog('test', 'silent'))
+    const client = new TierClient(edge, { timeoutMs: 10_000, maxAnswerBytes: 1_000 }, makeLog('test', 'silent'))
     const node = { kind: 'Fetch', serviceName: 'oltp', operationKind: 'query' } as FetchNode
     const requests = ['first', 'second'].map((requestId) => ({
       caller: { ...DEMO, requestId },

@@ -6,7 +6,7 @@ import { findKind, isOfPlatform, type Kind } from './doors/kinds.ts'
 import { restoreWorkspace } from './doors/restore.ts'
 import { type Door, type RootField, rootDoors, rootFields } from './doors/rootDoors.ts'
 import { fingerprint } from './doors/tenantRows.ts'
-import { buildWorld, type SeededTenant, type World } from './doors/world.ts'
+import { buildWorld, type SeededTenant, WORLD_TIMEOUT_MS, type World } from './doors/world.ts'
 
 // Through the gateway, as a client asks. What is asked is made from the schema: a mutation added later is tried too.
 
@@ -23,7 +23,7 @@ let rival: SeededTenant
 beforeAll(async () => {
   world = await buildWorld()
   ;({ demo, rival } = world)
-}, 180_000)
+}, WORLD_TIMEOUT_MS)
 // Each test finds the failed jobs that others may have run again, and the schedules that others may have removed.
 beforeEach(async () => {
   for (const tenant of [demo, rival]) {

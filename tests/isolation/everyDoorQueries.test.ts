@@ -9,7 +9,7 @@ import { findEntityKind, findKind, type Kind, STAFF_ENTITIES } from './doors/kin
 import { type Door, nestedIdArguments, type RootField, rootDoors, rootFields } from './doors/rootDoors.ts'
 import { selectAll } from './doors/selection.ts'
 import { fingerprint } from './doors/tenantRows.ts'
-import { buildWorld, type SeededTenant, type World } from './doors/world.ts'
+import { buildWorld, type SeededTenant, WORLD_TIMEOUT_MS, type World } from './doors/world.ts'
 
 // Through the gateway, as a client asks. What is asked is made from the schema: a field added later is asked too.
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
     for (const field of lists) withoutRival.set(field.name, withoutMoments(await askList(platform, field)))
   })
   ;({ demo, rival } = world)
-}, 180_000)
+}, WORLD_TIMEOUT_MS)
 afterAll(() => world?.stop())
 
 async function askList(platform: TestPlatform, field: RootField, more: object = {}, as?: TokenSubject): Promise<Told> {

@@ -85,7 +85,7 @@ describe('a page', () => {
   test('stays in place while rows are inserted before it', async () => {
     const first = await page({ first: 10 })
     const expected = await page({ first: 10, after: first.pageInfo.endCursor })
-    const data = { tenantId: ours, id: uuidv7(), name: 'newest', subject: '', createdAt: new Date() }
+    const data = { tenantId: ours, id: uuidv7(), name: 'newest', subject: '', createdAt: new Date(1_900_000_000_000) }
     await runAsTenant(ours, () => db.tenant.template.create({ data }))
     const second = await page({ first: 10, after: first.pageInfo.endCursor })
     expect(second.nodes).toEqual(expected.nodes)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import type { TenantPool } from '#platform/database/tenantPool.ts'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
-import { backendOf, residueOf, withPool } from './smallPools.ts'
+import { backendOf, residueOf, sleepIn, terminateAsleep, withPool } from './smallPools.ts'
 import { INSERT_TEMPLATE, openTestDatabase, type TestDatabase } from './twoTenants.ts'
 import { openWireTap } from './wireTap.ts'
 
@@ -108,11 +108,9 @@ describe('reads asked for at the same moment', () => {
   test('are asked again when their connection is lost', async () => {
     await withPool(db, async (pool) => {
       const pid = await backendOf(pool)
-      const reads = [0, 1, 2, 3].map((n) => readAs(pool, n, 'SELECT name FROM templates, pg_sleep(0.05)'))
-      await db.asAdmin('SELECT pg_terminate_backend($1)', [pid])
-      expect((await Promise.all(reads)).map(({ rows }) => rows[0]?.name)).toEqual(
-        [0, 1, 2, 3].map((n) => `of tenant ${n}`),
-      )
+      const reads = Promise.all([0, 1, 2, 3].map((n) => readAs(pool, n, `SELECT name FROM templates, ${sleepIn(pid)}`)))
+      await terminateAsleep(db, pid)
+      expect((await reads).map(({ rows }) => rows[0]?.name)).toEqual([0, 1, 2, 3].map((n) => `of tenant ${n}`))
     })
   })
 
@@ -120,12 +118,18 @@ describe('reads asked for at the same moment', () => {
     await withPool(
       db,
       async (pool) => {
-        const held = as(0, () => pool.transaction((tx) => tx.query('SELECT pg_sleep(0.6)')))
+        let release = () => {}
+        const released = new Promise<void>((resolve) => {
+          release = resolve
+        })
+        const held = as(0, () => pool.transaction(() => released))
         await expect(readAs(pool, 1)).rejects.toThrow('timeout exceeded')
+        release()
         await held
         expect((await readAs(pool, 1)).rows[0]?.name).toBe('of tenant 1')
       },
-      { connectionTimeoutMillis: 200 },
+      // Connecting for the first time must not take so long.
+      { connectionTimeoutMillis: 3_000 },
     )
   })
 })

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { TenantPool, type TenantPoolOptions } from '#platform/database/tenantPool.ts'
+import { eventually } from '../support/eventually.ts'
 import type { TestDatabase } from './twoTenants.ts'
 
 /** Runs `work` with a pool of one connection, so that every statement meets what the one before it left. */
@@ -30,6 +31,20 @@ export async function inspect(pool: TenantPool, sql: string): Promise<pg.QueryRe
 /** The tenant that a connection still has, or null. */
 export async function residueOf(pool: TenantPool): Promise<string | null> {
   return (await inspect(pool, "SELECT current_setting('app.current_tenant_id', true) AS tenant")).tenant || null
+}
+
+/** SQL that sleeps for long in this process of the server, and in no other: asked again, it answers at once. */
+export function sleepIn(pid: number): string {
+  return `pg_sleep(CASE pg_backend_pid() WHEN ${pid} THEN 30 ELSE 0 END)`
+}
+
+/** Ends a process of the server as soon as it sleeps. */
+export async function terminateAsleep(db: TestDatabase, pid: number): Promise<void> {
+  const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'`
+  await eventually(
+    () => db.asAdmin(terminate, [pid]),
+    (terminated) => terminated.length === 1,
+  )
 }
 
 /** The server's process behind a pool of one connection. */

@@ -3,7 +3,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { nameStatement, STATEMENTS_PER_CONNECTION } from '#platform/database/statementNames.ts'
 import type { TenantPool } from '#platform/database/tenantPool.ts'
 import { currentTenant, runAsTenant } from '#platform/database/tenantScope.ts'
-import { backendOf, inspect, residueOf, withPool } from './smallPools.ts'
+import { eventually } from '../support/eventually.ts'
+import { backendOf, inspect, residueOf, sleepIn, terminateAsleep, withPool } from './smallPools.ts'
 import { INSERT_TEMPLATE, openTestDatabase, type TestDatabase } from './twoTenants.ts'
 
 let db: TestDatabase
@@ -14,10 +15,6 @@ beforeAll(async () => {
   ;[ours] = db.tenantIds
 })
 afterAll(() => db.close())
-
-async function terminate(pid: number): Promise<void> {
-  await db.asAdmin('SELECT pg_terminate_backend($1)', [pid])
-}
 
 describe('a pooled connection', () => {
   test('keeps nothing of a tenant: after success, failure, commit and rollback', async () => {
@@ -137,17 +134,16 @@ describe('a pooled connection', () => {
 describe('a lost connection', () => {
   test('is made good for a read, and told for a write', async () => {
     await withPool(db, async (pool) => {
-      const interrupt = async (text: string) => {
+      const interrupt = async (textOf: (sleep: string) => string) => {
         const pid = await backendOf(pool)
-        const asked = runAsTenant(ours, () => pool.query(text))
+        const asked = runAsTenant(ours, () => pool.query(textOf(sleepIn(pid))))
         asked.catch(() => {})
-        await new Promise((resolve) => setTimeout(resolve, 60))
-        await terminate(pid)
+        await terminateAsleep(db, pid)
         return asked
       }
-      expect((await interrupt('SELECT pg_sleep(0.2), 7 AS answer')).rows[0]?.answer).toBe(7)
+      expect((await interrupt((sleep) => `SELECT ${sleep}, 7 AS answer`)).rows[0]?.answer).toBe(7)
       await expect(
-        interrupt('WITH slow AS (SELECT pg_sleep(0.2)) UPDATE templates SET name = name FROM slow'),
+        interrupt((sleep) => `WITH slow AS (SELECT ${sleep}) UPDATE templates SET name = name FROM slow`),
       ).rejects.toMatchObject({ code: '57P01' })
       await expect(runAsTenant(ours, () => pool.query('SELECT 1'))).resolves.toBeDefined()
     })
@@ -155,9 +151,12 @@ describe('a lost connection', () => {
 
   test('while idle is not noticed by the next statement', async () => {
     await withPool(db, async (pool) => {
-      await terminate(await backendOf(pool))
+      await db.asAdmin('SELECT pg_terminate_backend($1)', [await backendOf(pool)])
       const id = uuidv7()
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await eventually(
+        async () => pool.totalCount,
+        (connections) => connections === 0,
+      )
       await runAsTenant(ours, () => pool.query(INSERT_TEMPLATE, [ours, id, 'after']))
       expect(await db.system.template.count({ where: { id } })).toBe(1)
     })

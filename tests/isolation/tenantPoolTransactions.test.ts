@@ -56,21 +56,37 @@ describe('a transaction', () => {
   test('runs again after a serialization failure if told so, and gives up otherwise', async () => {
     const id = uuidv7()
     await runAsTenant(ours, () => db.tenantSql.query(INSERT_TEMPLATE, [ours, id, '0']))
-    const increment = (retries: number) =>
+    const increment = (retries: number, meet: () => Promise<void>) =>
       runAsTenant(ours, () =>
         db.tenantSql.transaction(
           async (tx) => {
             const { rows } = await tx.query('SELECT name FROM templates WHERE id = $1', [id])
-            await tx.query('SELECT pg_sleep(0.05)')
+            await meet()
             await tx.query('UPDATE templates SET name = $1 WHERE id = $2', [String(Number(rows[0]?.name) + 1), id])
           },
           { isolation: 'repeatable read', retries },
         ),
       )
-    await Promise.all([increment(9), increment(9), increment(9)])
+    const three = meetingOf(3)
+    await Promise.all([increment(9, three), increment(9, three), increment(9, three)])
     const { rows } = await runAsTenant(ours, () => db.tenantSql.query('SELECT name FROM templates WHERE id = $1', [id]))
     expect(rows).toEqual([{ name: '3' }])
-    const outcomes = await Promise.allSettled([increment(0), increment(0)])
+    const two = meetingOf(2)
+    const outcomes = await Promise.allSettled([increment(0, two), increment(0, two)])
     expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1)
   })
 })
+
+/** Where each waits until so many have come; whoever comes later goes on at once. */
+function meetingOf(size: number): () => Promise<void> {
+  let missing = size
+  let begin = () => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  return () => {
+    missing -= 1
+    if (missing === 0) begin()
+    return begun
+  }
+}

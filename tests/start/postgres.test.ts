@@ -14,14 +14,14 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { clusterFolder } from '#platform/local/cluster.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { type RunningPostgres, startPostgres } from '#platform/local/postgres.ts'
 import { findProcess } from '#platform/local/processes.ts'
 import { StartProblem } from '#platform/local/startProblem.ts'
+import { eventually } from '../support/eventually.ts'
+import { findFreePort } from '../support/freePort.ts'
 
 let dataDir: string
 let port: number
@@ -140,8 +140,10 @@ test('when the starter is killed the server ends by itself', async () => {
   const pid = Number(String(printed))
   expect(findProcess(pid)).not.toBeNull()
   starter.kill('SIGKILL')
-  for (let waited = 0; findProcess(pid) && waited < 10_000; waited += 50) await sleep(50)
-  expect(findProcess(pid)).toBeNull()
+  await eventually(
+    async () => findProcess(pid),
+    (found) => found === null,
+  )
 })
 
 test('a taken port is one clear error that names the port and its setting', async () => {

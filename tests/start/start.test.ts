@@ -52,7 +52,7 @@ type Answer = {
 }
 
 async function expectNothingLeft(processes: ReturnType<typeof processesOf>): Promise<void> {
-  expect(await survivors(processes, 20_000)).toEqual([])
+  expect(await survivors(processes, 60_000)).toEqual([])
   expect(existsSync(path.join(folder.dataDir, 'start.lock'))).toBe(false)
   expect(existsSync(path.join(folder.dataDir, 'postgres', 'cluster', 'postmaster.pid'))).toBe(false)
   for (const name of Object.values(PORT_SETTINGS)) expect(await isPortFree(Number(folder.env[name]))).toBe(true)
@@ -92,7 +92,7 @@ test(
     const oltp = processesOf(folder).find(({ name }) => name === 'oltp')
     process.kill(oltp?.pid ?? 0, 'SIGKILL')
     await run.waitFor(/oltp ended by SIGKILL; starting it again/)
-    for (let attempt = 0; attempt < 100; attempt += 1) {
+    for (let attempt = 0; attempt < 300; attempt += 1) {
       const { body } = await askAsPrinted()
       if (!body.errors) return
       await new Promise((resolve) => setTimeout(resolve, 200))
@@ -137,7 +137,7 @@ test(
     const processes = processesOf(folder)
     const supervisor = processes.find(({ name }) => name === 'supervisor')
     process.kill(supervisor?.pid ?? 0, 'SIGKILL')
-    expect(await survivors(processes, 20_000)).toEqual([])
+    expect(await survivors(processes, 60_000)).toEqual([])
     await run.ended
     run = runStart(folder)
     expect((await askAsPrinted()).status).toBe(200)

@@ -13,10 +13,10 @@ import { closeIdleConnections } from '#platform/graph/httpPost.ts'
 import { makeServiceClient, type ServiceClient } from '#platform/graph/serviceClient.ts'
 import { loadDevKey } from '#platform/local/devKey.ts'
 import { localEnvironment, type ProcessSettings } from '#platform/local/environment.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { PORT_SETTINGS } from '#platform/local/settings.ts'
 import { buildGateway } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/config.ts'
+import { findFreePort } from './freePort.ts'
 import { createTierDatabase, type TierDatabase } from './postgres.ts'
 import { startTierServer, type TierServer } from './tierServers.ts'
 
@@ -101,8 +101,11 @@ export class TestPlatform {
     return sandbox
   }
 
-  /** Waits until analytics counts every event accepted before this call; needs all tiers and the worker. */
-  async settle(timeoutMs = 20_000): Promise<void> {
+  /**
+   * Waits until analytics counts every event accepted before this call; needs all tiers and the worker. A long transaction
+   * in anybody's database on the same PostgreSQL holds it up.
+   */
+  async settle(timeoutMs = 40_000): Promise<void> {
     const asked = Date.now()
     for (;;) {
       const { data } = await this.ask('{ analyticsWatermarks { pipeline upTo } }')

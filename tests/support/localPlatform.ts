@@ -3,9 +3,9 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { isRunning, type ProcessIdentity } from '#platform/local/processes.ts'
 import { PORT_SETTINGS } from '#platform/local/settings.ts'
+import { findFreePort } from './freePort.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 
@@ -15,9 +15,8 @@ export type StartFolder = { dataDir: string; env: NodeJS.ProcessEnv; remove(): v
 export async function makeStartFolder(): Promise<StartFolder> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'penguinmails-start-'))
   chmodSync(dataDir, 0o711)
-  const ports = new Set<number>()
-  while (ports.size < Object.keys(PORT_SETTINGS).length) ports.add(await findFreePort())
-  const settings = Object.values(PORT_SETTINGS).map((name, index) => [name, String([...ports][index])])
+  const settings: [string, string][] = []
+  for (const name of Object.values(PORT_SETTINGS)) settings.push([name, String(await findFreePort())])
   // npm's and Jest's own variables are not a user's.
   const surroundings = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|JEST_|TEST_SERVICES)/.test(name))
   return {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { CALLER_HEADER, type Caller, signCaller } from '#platform/caller/caller.ts'
 import type { Tier } from '#platform/contracts/tiers.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
+import { findFreePort } from './freePort.ts'
 
 /** Asks one question on behalf of a caller; gives back the answer's body. */
 export type AskTier<Answer> = (query: string, variables: object, caller: Caller) => Promise<Answer>

@@ -6,10 +6,10 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { parseConfig } from '#platform/config.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { buildGateway } from '../../../gateway/app.ts'
 import { gatewayConfig } from '../../../gateway/config.ts'
 import { eventually } from '../../support/eventually.ts'
+import { findFreePort } from '../../support/freePort.ts'
 import { START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { foundTenant } from '../../support/tenants.ts'
 import { Balancer } from './balancer.ts'
@@ -47,7 +47,8 @@ class GatewayProcess {
     const { PATH } = process.env
     this.#child = spawn(process.execPath, ['--import', 'tsx', 'gateway/server.ts'], {
       cwd: ROOT,
-      env: { PATH, ...platform.settings.gateway, GATEWAY_PORT: String(this.port), GATEWAY_DRAIN_MS: '1000' },
+      // The balancer, which is in this process, may come to look only after a while.
+      env: { PATH, ...platform.settings.gateway, GATEWAY_PORT: String(this.port), GATEWAY_DRAIN_MS: '4000' },
       stdio: 'ignore',
     })
   }

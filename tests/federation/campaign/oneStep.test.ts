@@ -10,6 +10,8 @@ const CAMPAIGN = `query ($id: ID!) { campaign(id: $id) { status analytics { sent
   sendProgress { queued sending sent failed }
   messages(first: 100) { nodes { id status toEmail subject content { text headers } jobs { nodes { status jobType } } } } } }`
 
+type Sent = { jobs: { nodes: { status: string; jobType: string }[] } }
+
 let platform: TestPlatform
 let receiver: Receiver
 let demo: CampaignTenant
@@ -33,7 +35,7 @@ test('a launched campaign is planned, sent, counted and completed; every lead ge
   expect(launched.data.launchCampaign.campaign.status).toBe('SENDING')
 
   const ask = async () => (await platform.ask(CAMPAIGN, { id: demo.campaignId })).data.campaign
-  const campaign = await eventually(ask, ({ status }) => status === 'COMPLETED', 40_000)
+  const campaign = await eventually(ask, ({ status }) => status === 'COMPLETED', 120_000)
   expect(receiver.taken.map(({ to }) => to).sort()).toEqual(demo.leads.map(({ email }) => email).sort())
   expect(campaign.messages.nodes).toHaveLength(20)
   const [first] = campaign.messages.nodes
@@ -42,16 +44,16 @@ test('a launched campaign is planned, sent, counted and completed; every lead ge
   expect(first.content.headers['list-unsubscribe-post']).toBe('List-Unsubscribe=One-Click')
 
   await platform.settle()
-  const counted = await ask()
+  // On a slow machine a job may come too late for its time: the mail is planned again, and leaves by another. What jobs have
+  // done is acknowledged a moment after it was done.
+  const sendsOf = ({ jobs }: Sent) => jobs.nodes.filter(({ jobType }) => jobType === 'sendMessage')
+  const counted = await eventually(ask, ({ messages }) =>
+    messages.nodes.every((mail: Sent) => sendsOf(mail).every(({ status }) => status === 'COMPLETED')),
+  )
   expect(counted.analytics.sent).toBe(20)
   expect(counted.sendProgress).toEqual({ queued: 0, sending: 0, sent: 20, failed: 0 })
-  for (const { jobs } of counted.messages.nodes) {
-    // On a slow machine a job may come too late for its time: the mail is planned again, and leaves by another.
-    const sends = jobs.nodes.filter(({ jobType }: { jobType: string }) => jobType === 'sendMessage')
-    expect(sends).not.toEqual([])
-    expect(sends.every(({ status }: { status: string }) => status === 'COMPLETED')).toBe(true)
-  }
-}, 60_000)
+  for (const mail of counted.messages.nodes) expect(sendsOf(mail)).not.toEqual([])
+}, 240_000)
 
 test('another tenant sees nothing of it and cannot launch it', async () => {
   const theirs = await platform.ask(CAMPAIGN, { id: demo.campaignId }, RIVAL)

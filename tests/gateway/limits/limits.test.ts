@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { buildSchema, getIntrospectionQuery, parse } from 'graphql'
 import { LIMITS, measureDocument, refuseBeyondLimits } from '../../../gateway/limits/limits.ts'
+import { fastest } from '../../support/fastest.ts'
 
 const schema = buildSchema(`
   type Query { campaigns(first: Int = 20): CampaignConnection campaign(id: ID!): Campaign node: Node }
@@ -87,11 +88,12 @@ describe('what is refused', () => {
     )
   })
 
-  test('a fragment bomb that would spread to 2^14 fields, and one to 2^200, without spreading it', () => {
-    const startedAt = performance.now()
-    expect(() => measure(bomb(14))).toThrow(expect.objectContaining({ code: 'LIMIT_REACHED' }))
-    expect(() => measure(bomb(200))).toThrow(expect.objectContaining({ code: 'LIMIT_REACHED' }))
-    expect(performance.now() - startedAt).toBeLessThan(500)
+  test('a fragment bomb that would spread to 2^14 fields, and one to 2^200, without spreading it', async () => {
+    const took = await fastest(() => {
+      expect(() => measure(bomb(14))).toThrow(expect.objectContaining({ code: 'LIMIT_REACHED' }))
+      expect(() => measure(bomb(200))).toThrow(expect.objectContaining({ code: 'LIMIT_REACHED' }))
+    })
+    expect(took).toBeLessThan(500)
   })
 
   test.each([

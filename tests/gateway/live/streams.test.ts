@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createClient } from 'graphql-sse'
 import { lowestIdAt, writePosition } from '#platform/live/position.ts'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { startRedis } from '#platform/local/redis.ts'
 import { readRegisteredOperations } from '../../../gateway/registry/registeredOperations.ts'
 import { type OpenStreamOptions, openStream, type TestStream } from '../../support/eventStream.ts'
 import { eventually } from '../../support/eventually.ts'
+import { findFreePort } from '../../support/freePort.ts'
 import { DEMO, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { makeMail } from '../../support/mails.ts'
 import { foundTenant, type TestTenant } from '../../support/tenants.ts'
@@ -272,7 +272,7 @@ describe('a stream ends', () => {
     const client = createClient({
       url: `${platform.url}/stream`,
       headers: () => ({ authorization: `Bearer ${token}`, ...(lastEventId && { 'last-event-id': lastEventId }) }),
-      retryAttempts: 20,
+      retryAttempts: 200,
       retry: () => sleep(100),
     })
     let isLost = false
@@ -323,7 +323,7 @@ describe('a stream ends', () => {
     silent.listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { port } = silent.address() as AddressInfo
-    await restartGateway({ OLTP_URL: `http://127.0.0.1:${port}/graphql`, TIER_TIMEOUT_MS: '1000' })
+    await restartGateway({ OLTP_URL: `http://127.0.0.1:${port}/graphql`, TIER_TIMEOUT_MS: '5000' })
     const asked = subscribe(MAIL)
     await eventually(countStreams, (count) => count === 1)
     await platform.stopGateway()
@@ -335,7 +335,7 @@ describe('a stream ends', () => {
   })
 
   test('for a client that takes nothing, while the others go on', async () => {
-    await restartGateway({ STREAM_STALL_MS: '1000' })
+    await restartGateway({ STREAM_STALL_MS: '5000' })
     const socketless = request(`${platform.url}/stream`, {
       method: 'POST',
       headers: {
@@ -365,7 +365,7 @@ describe('changes are told', () => {
   const goesOn = async (stream: TestStream, subject: string) => {
     await ingest(subject)
     // Sooner than anybody looks without having been told.
-    const { data } = await stream.next(8_000)
+    const { data } = await stream.next(12_000)
     expect(data.messageReceived.subject).toBe(subject)
   }
 

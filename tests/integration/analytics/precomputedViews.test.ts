@@ -4,6 +4,7 @@ import pg from 'pg'
 import { runAsTenant } from '#platform/database/tenantScope.ts'
 import { refreshViews } from '../../../subgraphs/analytics/services/precomputed.ts'
 import { recordEmailEvents } from '../../../subgraphs/analytics/services/recordEvents.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type AnalyticsTier, makeEvent, STAFF, startAnalyticsTier, userOf, WORKER } from './analyticsTier.ts'
 
 let tier: AnalyticsTier
@@ -76,14 +77,20 @@ describe('a precomputed view', () => {
 
   test('may take longer to refresh than a statement of a request', async () => {
     const { connectionString } = tier.db.systemSql.options
-    const hurried = new pg.Pool({ connectionString, statement_timeout: 100 })
+    const hurried = new pg.Pool({ connectionString, statement_timeout: 1_000 })
+    const heldUp = `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+      WHERE relation = 'campaign_performance_data'::regclass AND NOT granted`
     await tier.owner.query('BEGIN; REFRESH MATERIALIZED VIEW campaign_performance_data')
     try {
       const refreshed = refreshViews(hurried)
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      await eventually(
+        () => tier.db.systemSql.query(heldUp),
+        ({ rowCount }) => rowCount === 1,
+      )
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
       await tier.owner.query('COMMIT')
       expect(await refreshed).toBeInstanceOf(Date)
-      expect((await hurried.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '100ms' }])
+      expect((await hurried.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '1s' }])
     } finally {
       await hurried.end()
     }

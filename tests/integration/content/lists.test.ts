@@ -15,17 +15,24 @@ beforeAll(async () => {
   const { system } = tier.db
   const own = { tenantId: demo, id: emailId, userId: ada, recipientEmail: 'ada@demo.example' }
   await system.transactionalEmail.create({
-    data: { ...own, type: 'welcome_email', subject: 'Welcome', contentStorageKey: 'rendered', status: 'sent' },
+    data: {
+      ...{ ...own, type: 'welcome_email', subject: 'Welcome', contentStorageKey: 'rendered', status: 'sent' },
+      createdAt: new Date('2026-03-01T10:00:00Z'),
+    },
   })
   await system.transactionalEmail.create({
-    data: { ...own, id: randomUUID(), userId: null, type: 'password_reset', subject: 'Reset' },
+    data: {
+      ...{ ...own, id: randomUUID(), userId: null, type: 'password_reset', subject: 'Reset' },
+      createdAt: new Date('2026-03-01T10:00:01Z'),
+    },
   })
   for (const priority of [20, 10]) {
     const policy = { tenantId: demo, id: randomUUID(), contentType: 'email', retentionDays: priority * 10, priority }
     await system.retentionPolicy.create({ data: policy })
   }
-  const file = { filename: 'leads.csv', expectedMimeType: 'text/csv', expectedSizeBytes: 10, expiresAt: new Date() }
-  await system.upload.create({ data: { ...file, tenantId: demo, id: randomUUID(), userId: ada } })
+  const file = { filename: 'leads.csv', expectedMimeType: 'text/csv', expectedSizeBytes: 10 }
+  const expiresAt = new Date(Date.now() + 3_600_000)
+  await system.upload.create({ data: { ...file, expiresAt, tenantId: demo, id: randomUUID(), userId: ada } })
 })
 afterAll(() => tier?.stop())
 

@@ -52,7 +52,7 @@ async function sendOne(allowsInside: boolean) {
   setNow(mail?.scheduledAt ?? MONDAY)
   const [begun] = await begin(tier, tenantId, [mail?.id ?? ''])
   const findServer = makeFindServer({ allowsInside, dnsServers: [dns.address] })
-  const timeouts = { connect: 2_000, greeting: 2_000, silence: 2_000 }
+  const timeouts = { connect: 20_000, greeting: 20_000, silence: 20_000 }
   const sender = new MailSender({ oltp, vault, log: makeLog('worker', 'silent'), findServer, timeouts })
   const order = { ...mailbox, emailAccountId: mail?.emailAccountId ?? '', fromEmail: 'ada@a.example' }
   const { outcome } = await sender.send(

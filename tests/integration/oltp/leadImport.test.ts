@@ -78,8 +78,8 @@ const stateOf = async (id: string) => {
     row ?? {}
   return { status, rowCount, createdCount, updatedCount, duplicateCount, suppressedCount, errorCount, lastError }
 }
-/** What was sent, but for the relay that looks for events. */
-const own = (statements: string[]) => statements.filter((text) => !text.includes('outbox_events'))
+/** What was sent, but for the relay that looks for events and what a new connection prepares. */
+const own = (statements: string[]) => statements.filter((text) => !/outbox_events|set_config/.test(text))
 const leadOf = (email: string, { tenantId } = demo) =>
   tier.db.system.lead.findFirst({ where: { tenantId, email, deletedAt: null } })
 const countLeads = ({ tenantId } = demo) => tier.db.system.lead.count({ where: { tenantId, deletedAt: null } })

@@ -130,7 +130,7 @@ test('a next plan is the plan once the agreed period has ended, for what is show
     const { code } = await ask(CREATE, { input: { email: `one-more-${uuidv7()}@x.example` } })
     return [shown.data.subscription, code]
   }
-  expect(await stateAt('2026-11-30T23:59:59.000Z')).toEqual([
+  expect(await stateAt('2026-11-30T23:50:00.000Z')).toEqual([
     { plan: { id: planId }, nextPlan: { id: nextPlanId }, periodStartAt: '2026-11-01T00:00:00.000Z' },
     'LIMIT_REACHED',
   ])

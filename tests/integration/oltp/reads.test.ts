@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { setClock } from '#platform/clock.ts'
 import { type OltpTier, SERVICE, startOltpTier, userOf } from './oltpTier.ts'
 import { writeCampaigns, writeMessages } from './rows.ts'
+import { setNow } from './sendingWorld.ts'
 import { foundTenant, type Workspace } from './workspace.ts'
 
 let tier: OltpTier
@@ -13,6 +15,7 @@ beforeAll(async () => {
   rival = await foundTenant(tier)
 })
 afterAll(() => tier?.stop())
+afterEach(() => setClock({ speed: 1, originAt: 0 }))
 
 // biome-ignore lint/suspicious/noExplicitAny: a test states the shape it expects
 async function ask(query: string, variables: object = {}, workspace = demo): Promise<any> {
@@ -55,6 +58,7 @@ describe('who is asking', () => {
   })
 
   test('team, plans and subscription', async () => {
+    setNow('2027-02-10T12:00:00Z')
     const { team, plans, subscription } = await ask(`{
       team { nodes { id email roles user { name } } }
       plans { code maxEmailsPerMonth maxDomains }
@@ -72,7 +76,7 @@ describe('who is asking', () => {
       status: 'ACTIVE',
       plan: { code: 'starter' },
       nextPlan: null,
-      periodEndAt: new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 1)).toISOString(),
+      periodEndAt: '2027-03-01T00:00:00.000Z',
     })
   })
 })

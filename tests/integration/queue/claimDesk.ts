@@ -44,9 +44,9 @@ export async function openClaimDesk() {
     owner,
     workerId,
     limit,
-    /** Jobs put straight into the table: as fast as a test with many of them needs. */
+    /** Jobs put straight into the table, as many as a test needs: the owner's statements may take their time. */
     async fill({ tenantId, jobs, priority = 100, key = null, delayMs = 0, queue: name = QUEUE }: Bulk) {
-      await queue.sql.query(
+      await owner.query(
         `INSERT INTO jobs (tenant_id, id, queue_name, job_type, payload, priority, concurrency_key, run_at, is_due)
          SELECT $1, gen_random_uuid(), $2, 'echo', '{"text": "hello"}', $3, $4,
            clock_timestamp() + $5::float8 * interval '1 millisecond', $5 <= 0

@@ -12,7 +12,8 @@ beforeAll(async () => {
 afterEach(() => desk.clear())
 afterAll(() => desk.close())
 
-const DRAIN_MS = 1_500
+/** Long enough for what is to happen meanwhile, on a machine that has other things to do. */
+const DRAIN_MS = 5_000
 
 /** A worker process, what it has told so far, and how it ends. */
 function startWorker() {
@@ -27,28 +28,28 @@ function startWorker() {
     told += chunk
   })
   const lines = () => told.split('\n').filter(Boolean)
-  return { child, ended: once(child, 'exit'), lines, begun: () => lines().filter((line) => line.startsWith('began')) }
+  return { child, ended: once(child, 'close'), lines, begun: () => lines().filter((line) => line.startsWith('began')) }
 }
 
-const takeMs = (...texts: number[]) => enqueue(desk.sql, ...texts.map((ms) => request({ payload: { text: `${ms}` } })))
+const takeMs = (...texts: (number | 'told')[]) =>
+  enqueue(desk.sql, ...texts.map((text) => request({ payload: { text: `${text}` } })))
 
 test('SIGTERM: what can end in time ends, nothing begins, the rest is another worker’s at once, uncounted', async () => {
-  const short = await takeMs(900, 1_000, 1_100)
+  const short = await takeMs('told', 'told', 'told')
   const long = await takeMs(60_000)
   const behind = await takeMs(...Array<number>(3).fill(50))
   const worker = startWorker()
   try {
-    await until(() => worker.begun().length === 4, 20_000)
+    await until(() => worker.begun().length === 4)
     await until(async () => (await readJobs(desk.sql, behind)).every(({ status }) => status === 'processing'))
-    const toldAt = performance.now()
     worker.child.kill('SIGTERM')
 
+    // At once: while all that began goes on.
     const given = await until(async () => jobsOf(await desk.claim(10)).length > 0 && (await readJobs(desk.sql, behind)))
-    expect(performance.now() - toldAt).toBeLessThan(800)
+    worker.child.kill('SIGUSR2')
     expect(given).toMatchObject(behind.map((id) => ({ id, status: 'processing', attempt_count: 1 })))
 
     expect(await worker.ended).toEqual([0, null])
-    expect(performance.now() - toldAt).toBeLessThan(DRAIN_MS + 1_500)
     expect(worker.lines().slice(worker.lines().indexOf('told to stop')).join()).not.toContain('began')
     expect(
       worker
@@ -73,12 +74,15 @@ test('a rolling restart under load: each of 400 jobs is done once, at its first 
   const pids = workers.map(({ child }) => child.pid)
   const registered = () => desk.sql.query('SELECT 1 FROM workers WHERE pid = ANY($1)', [pids])
   try {
-    await until(async () => (await registered()).rowCount === 2, 20_000)
-    const ids = await takeMs(...Array.from({ length: 400 }, (_, index) => 5 + (index % 30)))
+    await until(async () => (await registered()).rowCount === 2)
+    // And so long that one that stands still for a moment finds some left.
+    const ids = await takeMs(...Array.from({ length: 400 }, (_, index) => 20 + (index % 60)))
     await until(() => first.begun().length > 20 && second.begun().length > 0)
     first.child.kill('SIGTERM')
     expect(await first.ended).toEqual([0, null])
-    await until(async () => (await readJobs(desk.sql, ids)).every(({ status }) => status === 'completed'), 20_000)
+    await until(async () => (await readJobs(desk.sql, ids)).every(({ status }) => status === 'completed'))
+    second.child.kill('SIGTERM')
+    await second.ended
     const begun = [...first.begun(), ...second.begun()]
     expect(begun).toHaveLength(400)
     expect(new Set(begun).size).toBe(400)

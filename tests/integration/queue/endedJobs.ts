@@ -67,7 +67,7 @@ export function startOperator({ sql }: QueueTier): JobRunner<TaskServices> {
   })
   const wakeUp = makeWakeUp(undefined, silent)
   const runner = new JobRunner<TaskServices>({
-    ...{ pool: sql, wakeUp, log: silent, leaseMs: 3_000, pollMs: 30 },
+    ...{ pool: sql, wakeUp, log: silent, pollMs: 30 },
     tasks: tasks.filter(({ jobType }) => OPERATIONS.includes(jobType)),
     services: {
       ...{ oltp: nowhere, content: nowhere, analytics: nowhere },

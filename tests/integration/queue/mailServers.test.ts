@@ -13,8 +13,8 @@ import { startOddServer } from '../oltp/imapServer.ts'
 
 const vaultFolder = mkdtempSync(path.join(tmpdir(), 'penguinmails-vault-'))
 const vault = openVault(`file:${vaultFolder}`)
-const SMTP_TIMEOUTS = { connect: 2_000, greeting: 2_000, silence: 2_000 }
-const IMAP_TIMEOUTS = { ...SMTP_TIMEOUTS, whole: 10_000 }
+const SMTP_TIMEOUTS = { connect: 10_000, greeting: 10_000, silence: 10_000 }
+const IMAP_TIMEOUTS = { ...SMTP_TIMEOUTS, whole: 30_000 }
 
 let dns: DnsServer
 let server: CuriousServer

@@ -74,14 +74,13 @@ describe('a claim that goes on from where the others are', () => {
     await postponeJobs(desk.sql, [{ ...first, delayMs: 0 }])
     await failJobs(desk.sql, [failure(second, { retryAfterMs: 1 })])
     await sleep(5)
-    const from = performance.now()
     const back: string[] = []
-    while (back.length < 2 && performance.now() - from < 2_000) {
+    // Counted, not timed: a busy machine claims less often. There is work for two hundred.
+    for (let claims = 0; back.length < 2 && claims < 60; claims += 1) {
       back.push(...idsOf(await onward(10)).filter((id) => id === first.id || id === second.id))
       await sleep(10)
     }
     expect(back.toSorted()).toEqual([first.id, second.id].toSorted())
-    expect(performance.now() - from).toBeLessThan(800)
 
     while (jobsOf(await onward(1_000)).length > 0);
     await postponeJobs(desk.sql, [{ ...third, delayMs: 0 }])
@@ -105,10 +104,11 @@ describe('a claim that goes on from where the others are', () => {
     for (let n = 0; n < 6; n += 1) await onward(1_000)
     const claim = (fromSeq: number) =>
       `SELECT * FROM claim_jobs('${QUEUE}', '${desk.workerId}', gen_random_uuid(), 20, 60000, '${desk.workerId}', false, ${fromSeq})`
-    await desk.sql.query('UPDATE worker_leases SET looked_all_over_at = clock_timestamp()')
     const visited = (plans: string) =>
       [...plans.matchAll(/Rows Removed by Filter: (\d+)/g)].reduce((sum, [, rows]) => sum + Number(rows), 0)
-    const plans = await explainInside(desk.queue, claim(1))
+    // At one go: a quarter of a second later it would look all over.
+    const lookedJustNow = 'UPDATE worker_leases SET looked_all_over_at = clock_timestamp()'
+    const plans = await explainInside(desk.queue, `${lookedJustNow}; ${claim(1)}`)
     expect(plans).toMatch(/Index Cond: .*priority >= .*seq >=/)
     expect(visited(plans)).toBeLessThan(20)
     // What it is spared: a look all over goes past each of them.

@@ -97,7 +97,7 @@ test('more than a thousand are a job’s work, each moved once, whichever way th
   } finally {
     await operator.stop(1_000)
   }
-}, 30_000)
+})
 
 test('refuses priorities there are not, statuses in which nothing waits, and whoever may not', async () => {
   const ids = await fill(2)

@@ -78,7 +78,7 @@ export async function readJobs(sql: QueueDatabase['sql'], ids: readonly string[]
 type Truthy<Value> = Exclude<Value, false | null | undefined | 0 | ''>
 
 /** Waits until `check` answers something true, and answers that. */
-export async function until<Value>(check: () => Promise<Value> | Value, timeoutMs = 10_000): Promise<Truthy<Value>> {
+export async function until<Value>(check: () => Promise<Value> | Value, timeoutMs = 30_000): Promise<Truthy<Value>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     const value = await check()

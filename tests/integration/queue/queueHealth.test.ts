@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { claimJobs } from '../../../subgraphs/queue/engine/claim.ts'
 import { computeMetrics } from '../../../subgraphs/queue/engine/jobMetrics.ts'
 import { addQueueMetrics } from '../../../subgraphs/queue/queueMetrics.ts'
-import { demo, enqueue, makeWorker, request, rival } from './queueDatabase.ts'
+import { demo, enqueue, makeWorker, request, rival, until } from './queueDatabase.ts'
 import { type Answer, OPERATOR, type QueueTier, SUPPORT, startQueueTier, userOf } from './queueTier.ts'
 
 let tier: QueueTier
@@ -83,7 +83,8 @@ describe('how deep a queue is', () => {
     await tier.sql.query(`UPDATE jobs SET queued_at = clock_timestamp() - interval '2 hours' WHERE id = $1`, [id])
     const queue = await look(owner)
     expect(queue.depth).toEqual({ high: 1, normal: 0, low: 0, delayed: 0 })
-    expect(Math.round(queue.oldestPendingSeconds / 5) * 5).toBe(90)
+    expect(queue.oldestPendingSeconds).toBeGreaterThanOrEqual(90)
+    expect(queue.oldestPendingSeconds).toBeLessThan(120)
   })
 
   test('is the tenant’s own, and everybody’s for staff', async () => {
@@ -117,7 +118,7 @@ describe('a queue’s health', () => {
   ])('is OK, SLOW, STALLED or PAUSED for %s', async (_who, caller) => {
     expect(await healthOf(caller)).toBe('OK')
     await enqueue(tier.sql, waiting(1), waiting(2))
-    await hold(55)
+    await hold(40)
     expect(await healthOf(caller)).toBe('OK')
     await hold(70)
     expect(await healthOf(caller)).toBe('STALLED')
@@ -198,8 +199,9 @@ describe('the page of numbers', () => {
       const pages = await Promise.all([scrape(registry), scrape(registry)])
       return [...pages, await scrape(registry)]
     })
-    // The tier's own relay is at work besides.
-    expect(statements.filter((text) => !/outbox_events|insert_jobs/.test(text))).toHaveLength(1)
+    // The tier's own relay and its alerts are at work besides.
+    const looks = /FROM (jobs|worker_leases|dead_letter_jobs|queue_alert_history|job_metrics)\b/
+    expect(statements.filter((text) => looks.test(text))).toHaveLength(1)
     for (const page of result) {
       expect(page).toMatchObject({
         [`queue_jobs_waiting{queue="${NAME}",band="high"}`]: 1,
@@ -212,7 +214,7 @@ describe('the page of numbers', () => {
         'queue_alerts_burning{severity="critical"}': 0,
         queue_leases: 1,
       })
-      expect(Math.floor((page[`queue_oldest_waiting_seconds{queue="${NAME}"}`] ?? 0) / 10)).toBe(10)
+      expect(Math.floor((page[`queue_oldest_waiting_seconds{queue="${NAME}"}`] ?? 0) / 100)).toBe(1)
     }
   })
 
@@ -231,18 +233,28 @@ describe('the page of numbers', () => {
     await minute(0, 1_000)
     await mark(3)
     const registry = open()
-    const total = async (what: string) =>
-      (await scrape(registry))[`queue_jobs_${what}_total{queue="${NAME}",type="echo"}`]
+    const totals = async () => {
+      const page = await scrape(registry)
+      return ['enqueued', 'completed', 'failed'].map(
+        (what) => page[`queue_jobs_${what}_total{queue="${NAME}",type="echo"}`],
+      )
+    }
+    const none = [undefined, undefined, undefined]
+    /** What they change to with the next look: how soon that is depends on how long the last one took. */
+    const totalsAfter = (before: (number | undefined)[]) =>
+      until(async () => {
+        const now = await totals()
+        return now[0] !== before[0] && now
+      }, 60_000)
     // Counting begins now; minutes before are not in it, nor any that the next computation may still add to.
-    expect(await total('enqueued')).toBeUndefined()
+    expect(await totals()).toEqual(none)
     await minute(1, 10)
     await minute(2, 20)
     await minute(3, 40)
     await mark(5)
-    await new Promise((resolve) => setTimeout(resolve, 5_100))
-    expect([await total('enqueued'), await total('completed'), await total('failed')]).toEqual([30, 4, 2])
+    const first = await totalsAfter(none)
+    expect(first).toEqual([30, 4, 2])
     await mark(6)
-    await new Promise((resolve) => setTimeout(resolve, 5_100))
-    expect([await total('enqueued'), await total('completed'), await total('failed')]).toEqual([70, 6, 3])
-  }, 30_000)
+    expect(await totalsAfter(first)).toEqual([70, 6, 3])
+  }, 150_000)
 })

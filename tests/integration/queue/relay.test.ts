@@ -209,21 +209,23 @@ describe('the relay', () => {
     clearInterval(waking)
     expect(calls).toBeLessThan(5)
     isAway = false
-    await until(async () => (await outbox()).length === 0, 20_000)
+    await delivered()
   })
 
   test('a queue that is away is asked again, each time later, and gets everything in the end', async () => {
     await appendOutbox(queue.sql, [event()])
     const asked: number[] = []
+    let isAway = true
     start(async (batch) => {
       asked.push(Date.now())
-      if (asked.length <= 3) throw new AppError('UNAVAILABLE', 'the queue tier does not answer')
+      if (isAway) throw new AppError('UNAVAILABLE', 'the queue tier does not answer')
       return reallyEnqueue(batch)
     })
-    await until(async () => (await outbox())[0]?.attempts === 2)
+    await until(async () => (await outbox())[0]?.attempts >= 2)
     expect((await outbox())[0]).toMatchObject({ last_error: 'the queue tier does not answer', parked_at: null })
+    isAway = false
     await delivered()
-    expect(asked).toHaveLength(4)
+    expect(asked.length).toBeGreaterThanOrEqual(3)
     expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(120)
   })
 

@@ -31,7 +31,6 @@ export function startRunner(
     services: {},
     wakeUp: makeWakeUp(undefined, silent),
     log: silent,
-    leaseMs: 3_000,
     pollMs: 30,
     ...options,
   })

@@ -41,13 +41,14 @@ describe('a schedule that is due', () => {
   })
 
   test('is looked at by the database’s clock', async () => {
-    const [past, future] = [new Date(Date.now() - 1_000), new Date(Date.now() + 60_000)]
+    const now = Date.now()
+    const [past, future] = [new Date(now - 1_000), new Date(now + 600_000)]
     const due = await writeSchedule(queue.sql, { next_run_at: past })
     const later = await writeSchedule(queue.sql, { next_run_at: future })
     await fireSchedules(queue.sql)
     expect(await jobsOf(queue.sql, due)).toHaveLength(1)
     expect(await jobsOf(queue.sql, later)).toEqual([])
-    expect((await readSchedule(queue.sql, due)).next_run_at?.getTime()).toBeGreaterThan(Date.now())
+    expect((await readSchedule(queue.sql, due)).next_run_at?.getTime()).toBeGreaterThan(now)
   })
 
   test('is left alone while it is not active, and is given a time when it has none', async () => {
@@ -90,7 +91,7 @@ describe('exactly one firing', () => {
     )
     expect(rows[0]).toEqual({ jobs: 900, pairs: 900 })
     expect(await dueTimes(ids[7] as string)).toEqual(['10:00', '10:05', '10:10'])
-  }, 30_000)
+  })
 
   test('job and next time are written together: what fails in between leaves neither', async () => {
     const id = await writeSchedule(queue.sql)
@@ -241,10 +242,11 @@ describe('the platform’s own schedules', () => {
   }
 
   test('are written once, however many workers start', async () => {
+    const before = new Date()
     await Promise.all(Array.from({ length: 4 }, () => ensurePlatformSchedules(queue.sql)))
     const rows = await find()
     expect(rows.map(({ name }) => name).sort()).toEqual(platformSchedules.map(({ name }) => name).sort())
-    expect(rows.every(({ is_active, next_run_at }) => is_active && next_run_at > new Date())).toBe(true)
+    expect(rows.every(({ is_active, next_run_at }) => is_active && next_run_at > before)).toBe(true)
     await ensurePlatformSchedules(queue.sql)
     expect(await find()).toEqual(rows)
   })

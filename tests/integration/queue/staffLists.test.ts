@@ -24,10 +24,14 @@ const FILL = `
 beforeAll(async () => {
   tier = await startQueueTier()
   const tenants = [demo, rival, ...Array.from({ length: TENANTS - 2 }, () => randomUUID())]
-  await tier.sql.query(FILL, [JOBS, tenants, TENANTS, 0])
+  const client = await tier.sql.connect()
+  // Longer than a statement of the tier's own may.
+  await client.query('SET statement_timeout = 0')
+  await client.query(FILL, [JOBS, tenants, TENANTS, 0])
+  client.release(true)
   newest = (await tier.sql.query('SELECT id, tenant_id FROM jobs ORDER BY id DESC LIMIT 200')).rows
-}, 60_000)
-afterAll(() => tier.stop())
+}, 120_000)
+afterAll(() => tier?.stop())
 
 const LIST = `query ($first: Int, $after: String, $filter: JobFilter) { jobs(first: $first, after: $after, filter: $filter) {
   nodes { id } pageInfo { hasNextPage endCursor } } }`

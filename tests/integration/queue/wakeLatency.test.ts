@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { findFreePort } from '#platform/local/freePort.ts'
 import { startRedis } from '#platform/local/redis.ts'
 import { makeWakeUp, type WakeUp } from '../../../subgraphs/queue/engine/wakeUp.ts'
+import { findFreePort } from '../../support/freePort.ts'
 import { enqueue, openQueueDatabase, type QueueDatabase, request, silent, until } from './queueDatabase.ts'
 import { startRunner, task } from './runner.ts'
 
@@ -34,12 +34,17 @@ function startHardlyPolling(wakeUp: WakeUp) {
     return Number(await until(() => begun.get(id), POLL_MS * 2)) - before
   }
   return {
-    /** The slowest of ten in a row; the first, for which the worker may not have been there yet, does not count. */
-    async slowest() {
+    /**
+     * Ten in a row begin at once; one of them may come upon a busy machine, but none waits to be found by polling. The
+     * first, for which the worker may not have been there yet, does not count.
+     */
+    async expectHaste() {
       await latency()
       const took: number[] = []
       for (let n = 0; n < 10; n += 1) took.push(await latency())
-      return Math.max(...took)
+      took.sort((a, b) => a - b)
+      expect(took[5]).toBeLessThan(POLL_MS / 20)
+      expect(took[9]).toBeLessThan(POLL_MS * 0.8)
     },
     async stop() {
       await runner.stop(0)
@@ -50,17 +55,17 @@ function startHardlyPolling(wakeUp: WakeUp) {
 
 test('without Redis a job begins at once, woken by PostgreSQL', async () => {
   const worker = startHardlyPolling(makeWakeUp(undefined, silent, queue.sql))
-  expect(await worker.slowest()).toBeLessThan(POLL_MS / 20)
+  await worker.expectHaste()
   await worker.stop()
 })
 
 test('with Redis a job begins at once; when Redis dies, PostgreSQL wakes the worker as fast', async () => {
   const redis = await startRedis({ port: await findFreePort() })
   const worker = startHardlyPolling(makeWakeUp(redis.url, silent, queue.sql))
-  expect(await worker.slowest()).toBeLessThan(POLL_MS / 20)
+  await worker.expectHaste()
   await redis.stop()
   await sleep(100)
-  expect(await worker.slowest()).toBeLessThan(POLL_MS / 20)
+  await worker.expectHaste()
   await worker.stop()
 })
 
@@ -81,6 +86,6 @@ test('without either a job begins when the worker polls', async () => {
   const before = performance.now()
   await enqueue(queue.sql, request())
   await until(() => began)
-  expect(began - before).toBeLessThan(1_000)
+  expect(began - before).toBeLessThan(10_000)
   await runner.stop(0)
 })

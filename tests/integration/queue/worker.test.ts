@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { audit, notify } from '#platform/outbox/announce.ts'
 import { appendOutbox } from '#platform/outbox/append.ts'
-import { DEMO, RIVAL, startPlatform, type TestPlatform } from '../../support/graph.ts'
+import { DEMO, RIVAL, START_TIMEOUT_MS, startPlatform, type TestPlatform } from '../../support/graph.ts'
 import { demo, until } from './queueDatabase.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
@@ -20,10 +20,10 @@ beforeAll(async () => {
   const open = (tier: 'oltp' | 'queue') => new pg.Pool({ connectionString: platform.databases[tier].systemUrl })
   oltp = open('oltp')
   queue = open('queue')
-}, 60_000)
+}, START_TIMEOUT_MS)
 afterAll(async () => {
-  await Promise.all([oltp.end(), queue.end()])
-  await platform.stop()
+  await Promise.all([oltp?.end(), queue?.end()])
+  await platform?.stop()
 })
 
 const sentEvent = (payload: object = {}) => ({
@@ -105,7 +105,7 @@ describe('the platform’s own tasks', () => {
     await expect(platform.settle(2_500)).rejects.toThrow('still not counted')
     await queue.query('UPDATE dead_letter_jobs SET is_resolved = true, resolved_at = now()')
     await platform.settle()
-  })
+  }, 120_000)
 
   test('the precomputed views are refreshed when the platform’s schedule is due', async () => {
     const MONTHS = '{ monthlyVolume { sent } }'
@@ -124,7 +124,7 @@ describe('the platform’s own tasks', () => {
     expect(
       (await platform.ask('{ jobs(filter: { jobType: "refreshViews" }) { totalCount } }')).data.jobs.totalCount,
     ).toBe(0)
-  })
+  }, 120_000)
 
   test('while the analytics tier is away its jobs wait and lose no attempt', async () => {
     const before = await countEvents()
@@ -133,14 +133,14 @@ describe('the platform’s own tasks', () => {
     await until(async () => (await jobsOf('rollUpEvents')).at(-1)?.last_error_message)
     expect((await jobsOf('rollUpEvents')).at(-1)?.last_error_message).toBe('the analytics tier does not answer')
     await platform.startTier('analytics')
-    await until(async () => (await countEvents()) === before + 1, 20_000)
+    await until(async () => (await countEvents()) === before + 1)
     // What a worker has done is acknowledged in batches, a moment after it was done.
     const job = await until(async () => {
       const last = (await jobsOf('rollUpEvents')).at(-1)
       return last?.status === 'completed' && last
     })
     expect(job.attempt_count).toBe(1)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the worker process', () => {

@@ -21,6 +21,9 @@ export type SeededTenant = {
   idOf(kind: Kind): string
 }
 
+/** How long a `beforeAll` that builds a world may take. */
+export const WORLD_TIMEOUT_MS = 300_000
+
 /** The platform with two tenants that have something in every table. No worker runs: nothing changes by itself. */
 export type World = {
   platform: TestPlatform
@@ -84,7 +87,7 @@ async function connectAll(platform: TestPlatform, role: 'systemUrl' | 'ownerUrl'
 }
 
 /** Waits until nothing is on its way: no event to be delivered, no job due now or in a moment, no mail to be indexed. */
-async function drain(platform: TestPlatform, owners: Owners, timeoutMs = 40_000): Promise<void> {
+async function drain(platform: TestPlatform, owners: Owners, timeoutMs = 60_000): Promise<void> {
   const asked = Date.now()
   const count = async (tier: Tier, sql: string) =>
     Number((await owners[tier].query(`SELECT count(*) FROM ${sql}`)).rows[0].count)

@@ -1,5 +1,6 @@
-// A worker process as the platform starts one, whose jobs take as many milliseconds as their text says: tells what began
-// and what ended, and drains on SIGTERM.
+// A worker process as the platform starts one, whose jobs take as many milliseconds as their text says, or until SIGUSR2
+// where that is "told": tells what began and what ended, and drains on SIGTERM.
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { buildHealthServer } from '#platform/health.ts'
@@ -19,7 +20,8 @@ const tell = (what: string, id: string | undefined) => process.stdout.write(`${w
 const work = task(
   async ([item]) => {
     tell('began', item?.job.id)
-    await sleep(Number(item?.payload.text))
+    const { text } = item?.payload ?? {}
+    await (text === 'told' ? once(process, 'SIGUSR2') : sleep(Number(text)))
     tell('ended', item?.job.id)
     return undefined
   },

@@ -1,4 +1,6 @@
-// A worker process with room for two jobs at once, which take as many milliseconds as their text says. Tells which began.
+// A worker process with room for two jobs at once, which take as many milliseconds as their text says, or until SIGUSR2.
+// Tells which began.
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openTierDatabase } from '#platform/database/tierDatabase.ts'
 import { makeLog } from '#platform/log.ts'
@@ -13,7 +15,7 @@ const db = openTierDatabase({ url, systemUrl }, PrismaClient)
 const work = task(
   async ([item]) => {
     process.stdout.write(`${item?.job.id}\n`)
-    await sleep(Number(item?.payload.text))
+    await Promise.race([sleep(Number(item?.payload.text)), once(process, 'SIGUSR2')])
     return undefined
   },
   { concurrency: 2 },
