@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Tier } from '#platform/contracts/tiers.ts'
 import { admitRolesOnly } from '#platform/local/provision.ts'
@@ -51,7 +52,23 @@ export async function createTierDatabase(tier: Tier): Promise<TierDatabase> {
     url: urlFor('app'),
     systemUrl: urlFor('system'),
     ownerUrl: urlFor('owner'),
-    drop: () => asAdmin(async (admin) => void (await admin.query(`DROP DATABASE ${database} WITH (FORCE)`))),
+    drop: () =>
+      asAdmin(async (admin) => {
+        await untilLeft(admin, database)
+        await admin.query(`DROP DATABASE ${database} WITH (FORCE)`)
+      }),
+  }
+}
+
+/**
+ * Waits, not for long, until nobody is connected: a pool says that it has ended before its connections have, and one that
+ * is forced to end then fails in a pool that nobody listens to any more.
+ */
+async function untilLeft(admin: pg.Client, database: string): Promise<void> {
+  for (let looks = 0; looks < 50; looks += 1) {
+    const { rowCount } = await admin.query('SELECT FROM pg_stat_activity WHERE datname = $1', [database])
+    if (rowCount === 0) return
+    await sleep(20)
   }
 }
 

@@ -183,6 +183,13 @@ describe('a living worker', () => {
     expect(judged({ happenings: [{ ...brief, to: 12_500 }, later], executions: unheard })).toEqual([])
   })
 
+  test('may be robbed by a crash that its claim had not reached the disk before', () => {
+    const [first, second] = twice as [Execution, Execution]
+    const begunAt = (startedAt: number) => [{ ...first, startedAt }, second]
+    expect(judged({ happenings: [brief], executions: begunAt(10_401) })).toEqual([])
+    expect(judged({ happenings: [brief], executions: begunAt(10_400) })).toEqual([robbed])
+  })
+
   test('runs again what was meant to fail', () => {
     const executions = twice.map((one, position) => (position === 0 ? { ...one, failed: true } : one))
     expect(judged({ happenings: [brief], executions })).toEqual([])
