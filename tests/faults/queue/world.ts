@@ -103,9 +103,9 @@ export class World {
 
   async #start({ workers, leaseMs }: WorldOptions): Promise<void> {
     this.#redisPort = await findFreePort()
-    const redis = startRedis({ port: this.#redisPort })
+    // One after the other: what failed beside the other would leave it running.
+    this.#redis = await startRedis({ port: this.#redisPort })
     this.#postgres = await startPostgres(this.#settings)
-    this.#redis = await redis
     const passwords = loadSecrets(this.folder).databases.queue
     const urlFor = (role: keyof typeof passwords) =>
       `postgresql://queue_${role}:${passwords[role]}@127.0.0.1:${this.#settings.port}/queue`
