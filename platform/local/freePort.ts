@@ -9,10 +9,13 @@ export function isPortFree(port: number): Promise<boolean> {
   })
 }
 
-/** A free port between 20000 and 32000: below the range from which the system gives out ports by itself. */
-export async function findFreePort(): Promise<number> {
+/** Below the range from which the system gives out ports by itself. */
+export const OWN_PORTS = { first: 20_000, count: 12_000 }
+
+/** A free port, by chance one of these. */
+export async function findFreePort({ first, count } = OWN_PORTS): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const port = first + Math.floor(Math.random() * count)
     if (await isPortFree(port)) return port
   }
 }

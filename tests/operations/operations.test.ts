@@ -6,7 +6,7 @@ import { codesOf, findMarkers, readAnswer, rootCodesOf, type Told } from '../iso
 import { restoreWorkspace } from '../isolation/doors/restore.ts'
 import { rootFields } from '../isolation/doors/rootDoors.ts'
 import { fingerprint } from '../isolation/doors/tenantRows.ts'
-import { buildWorld, type SeededTenant, type World } from '../isolation/doors/world.ts'
+import { buildWorld, type SeededTenant, WORLD_TIMEOUT_MS, type World } from '../isolation/doors/world.ts'
 import { readApiSchema } from '../support/apiSchema.ts'
 import { fillVariables, rootsOf } from './variables.ts'
 
@@ -81,7 +81,7 @@ let rival: SeededTenant
 beforeAll(async () => {
   world = await buildWorld()
   ;({ demo, rival } = world)
-}, 180_000)
+}, WORLD_TIMEOUT_MS)
 afterAll(() => world?.stop())
 
 /** Makes it possible to do something with what demo has. */

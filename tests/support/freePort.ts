@@ -1,8 +1,9 @@
-import { isPortFree } from '#platform/local/freePort.ts'
+import { findFreePort as findAnyFreePort, OWN_PORTS } from '#platform/local/freePort.ts'
 
-const FIRST = 20_000
 const WORKERS = 8
-const PORTS_EACH = 12_000 / WORKERS
+const count = OWN_PORTS.count / WORKERS
+const place = (Number(process.env.JEST_WORKER_ID ?? 1) - 1) % WORKERS
+const ours = { first: OWN_PORTS.first + place * count, count }
 
 const given = new Set<number>()
 
@@ -11,11 +12,10 @@ const given = new Set<number>()
  * listen there much later, or again after a while.
  */
 export async function findFreePort(): Promise<number> {
-  const place = (Number(process.env.JEST_WORKER_ID ?? 1) - 1) % WORKERS
   for (;;) {
-    const port = FIRST + place * PORTS_EACH + Math.floor(Math.random() * PORTS_EACH)
+    const port = await findAnyFreePort(ours)
     if (given.has(port)) continue
     given.add(port)
-    if (await isPortFree(port)) return port
+    return port
   }
 }

@@ -1,4 +1,5 @@
 import net from 'node:net'
+import { findFreePort } from './freePort.ts'
 
 /** A TCP line to a server, for tests in which that server cannot be reached for a while. */
 export type Line = {
@@ -27,8 +28,9 @@ export async function layLine(to: { host: string; port: number }): Promise<Line>
     }
   })
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  await listen(0)
-  const { port } = server.address() as net.AddressInfo
+  // One that the system gives to nobody while the line is cut.
+  const port = await findFreePort()
+  await listen(port)
   const cut = async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     for (const end of ends) end.destroy()

@@ -24,8 +24,6 @@ export type JobFact = {
 /** All that a run left behind; the verdict rests on nothing else. */
 export type Evidence = {
   leaseMs: number
-  /** From the end of a dead worker's lease until its jobs run elsewhere, at most. */
-  recoveryMs: number
   /** How many jobs were asked for, and those that were promised, by id. */
   requested: number
   accepted: ReadonlyMap<string, Fate>

@@ -1,18 +1,21 @@
 import { type Evidence, executionsByJob, type Finding, outagesOf } from './evidence.ts'
 import type { Execution } from './records.ts'
 
+/** From the end of a dead worker's lease until its jobs run elsewhere, at most. */
+export const RECOVERY_MS = 3_000
+
 /** What the engine's reaper gives the living after an outage: two heartbeats, which come three to a lease. */
 export function graceMs(leaseMs: number): number {
   return (leaseMs * 2) / 3
 }
 
 /**
- * What ran on a worker when it was killed runs again within `recoveryMs` of the end of its lease, which was renewed at
+ * What ran on a worker when it was killed runs again within RECOVERY_MS of the end of its lease, which was renewed at
  * the moment of death at the latest. Where Postgres was away in between, that time begins when it was back and the
  * reaper's grace was over.
  */
 export function checkKilled(evidence: Evidence): Finding {
-  const { happenings, executions, leaseMs, recoveryMs } = evidence
+  const { happenings, executions, leaseMs } = evidence
   const byJob = executionsByJob(evidence)
   const violations: string[] = []
   let interrupted = 0
@@ -30,7 +33,7 @@ export function checkKilled(evidence: Evidence): Finding {
       interrupted += 1
       const lateMs = next ? next.startedAt - leaseEndAt : Number.POSITIVE_INFINITY
       slowest = Math.max(slowest, lateMs)
-      if (lateMs > recoveryMs) {
+      if (lateMs > RECOVERY_MS) {
         violations.push(
           `job ${execution.jobId} was interrupted when worker ${kill.pid} was killed and ran again ` +
             `${next ? `${lateMs} ms after its lease was over` : 'never'} (a lease is ${leaseMs} ms)`,
@@ -48,7 +51,7 @@ export function checkKilled(evidence: Evidence): Finding {
 function leaseEnd(diedAt: number, evidence: Evidence): number {
   let endAt = diedAt + evidence.leaseMs
   for (const { from, to } of outagesOf(evidence)) {
-    if (to > diedAt && from < endAt + evidence.recoveryMs) endAt = Math.max(endAt, to + graceMs(evidence.leaseMs))
+    if (to > diedAt && from < endAt + RECOVERY_MS) endAt = Math.max(endAt, to + graceMs(evidence.leaseMs))
   }
   return endAt
 }
@@ -57,7 +60,7 @@ function leaseEnd(diedAt: number, evidence: Evidence): number {
  * A claim does not wait for the disk: a crash so soon after it may have forgotten it, and the job runs again. The longest
  * that PostgreSQL takes is three times its wal_writer_delay of 200 ms.
  */
-export const CLAIM_UNWRITTEN_MS = 600
+const CLAIM_UNWRITTEN_MS = 600
 
 /**
  * An outage of Postgres shorter than a lease costs no living worker its attempt: what was running when it began, or

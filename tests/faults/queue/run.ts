@@ -15,8 +15,6 @@ export type RunOptions = {
   /** Only these faults of the seed's schedule, at their times: to find out which of them it takes. */
   only?: readonly FaultKind[] | undefined
   leaseMs?: number
-  /** How soon after its lease a dead worker's jobs must run elsewhere. */
-  recoveryMs?: number
   workers?: number
   /** Aborted, the run ends early, leaves nothing behind and rejects. */
   signal: AbortSignal
@@ -48,7 +46,7 @@ export function planRun({ seed, jobs, only, leaseMs = 1_500, workers = 4 }: Omit
 
 /** Runs a seed's jobs through its faults, in processes of its own, and judges what came of it. */
 export async function runFaults(options: RunOptions): Promise<RunResult> {
-  const { seed, jobs, recoveryMs = 3_000, report } = options
+  const { seed, jobs, report } = options
   const { schedule, overMs, leaseMs, workers } = planRun(options)
   const world = await World.start({ workers, leaseMs })
   const trouble = new AbortController()
@@ -71,7 +69,6 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     const evidence: Evidence = {
       ...readRecords(world.recordsFolder),
       leaseMs,
-      recoveryMs,
       requested: jobs,
       accepted,
       jobs: rows,

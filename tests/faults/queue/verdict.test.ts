@@ -37,7 +37,6 @@ function verdictOn(changes: Changes): Verdict {
   const executions = [execution('a'), execution('b', { settledAs: 'dead' })]
   return judge({
     leaseMs: LEASE_MS,
-    recoveryMs: 3_000,
     requested: accepted.size,
     accepted,
     jobs: [done('a'), { id: 'b', status: 'failed', completions: 0, deadLetters: 1 }],

@@ -19,9 +19,9 @@ const SPEED = Number(process.env.CAMPAIGN_SPEED ?? 2_160_000 / Math.max(LEADS, 5
 const LONGEST_MS = (15 * 86_400_000) / SPEED
 /**
  * Who answers while the next mail is already on the wire is not mailed after answering; real milliseconds. An answer takes
- * effect when it is written, on a busy machine some time after it came; mails of a lead are twice as far apart.
+ * effect when it is written, on a busy machine some time after it came; mails of a lead are ten times as far apart.
  */
-const MOMENT_MS = 10_000
+const MOMENT_MS = 2_000
 const SEED = 'a campaign of three steps'
 
 let platform: TestPlatform

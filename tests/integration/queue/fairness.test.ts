@@ -147,7 +147,8 @@ describe('a worker with four jobs at once', () => {
       await desk.fill({ tenantId: small, jobs: 10 })
       const before = ran.length
       await until(() => ran.filter((tenantId) => tenantId === small).length === 10)
-      expect(ran.length - before).toBeLessThan(200)
+      // Where the tenth came, however late we look.
+      expect(ran.lastIndexOf(small) - before).toBeLessThan(60)
     } finally {
       await runner.stop(1_000)
     }

@@ -2,7 +2,7 @@
 // JSON, answers on stdout with the verdict as JSON, and leaves nothing behind when its input closes: the test is over.
 import { type RunOptions, runFaults } from '../run.ts'
 
-const options: Pick<RunOptions, 'seed' | 'jobs' | 'recoveryMs'> = JSON.parse(process.argv[2] ?? '{}')
+const options: Pick<RunOptions, 'seed' | 'jobs'> = JSON.parse(process.argv[2] ?? '{}')
 const over = new AbortController()
 process.stdin.resume()
 process.stdin.once('close', () => over.abort(new Error('the test is over')))
